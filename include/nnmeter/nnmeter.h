@@ -1,0 +1,217 @@
+/* nn-Meter: predicts how long a neural network takes on an edge device, without the device.
+ *
+ * The one public header of libnnmeter. Data flows one way:
+ *   nnm_model_read_file -> nnm_model_infer_shapes -> nnm_predict -> nnm_prediction (milliseconds).
+ *
+ * Conventions
+ *   - Every fallible call returns an nnm_status and takes an optional nnm_error (may be NULL) that it fills on failure
+ *     only. On failure out-parameters are left untouched; the caller keeps what it owned.
+ *   - "out" parameters hand ownership to the caller, who frees with the matching nnm_..._free (NULL is fine).
+ *     A returned `const` pointer is borrowed and lives as long as the object it came from.
+ *   - Latencies are in milliseconds (ms), sizes in bytes, shapes in elements. Imported predictors that were trained on
+ *     another unit keep that unit.
+ *   - Threads: distinct objects may be used from distinct threads. An nnm_predictor is immutable once opened and may be
+ *     shared by any number of threads; an nnm_model may be shared once nnm_model_infer_shapes has returned.
+ *   - The library never prints, never exits, never aborts, executes nothing that a file contains, and keeps no global
+ *     state. */
+#ifndef NNMETER_NNMETER_H
+#define NNMETER_NNMETER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define NNM_API __attribute__((visibility("default")))
+#else
+#define NNM_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- errors */
+
+typedef enum nnm_status {
+  NNM_OK = 0,
+  NNM_ERROR_MEMORY,      /* an allocation failed */
+  NNM_ERROR_IO,          /* a file could not be opened, read or written */
+  NNM_ERROR_FORMAT,      /* the file is not what it claims to be, or is damaged */
+  NNM_ERROR_LIMIT,       /* the file asks for more than src/base/limits.h allows */
+  NNM_ERROR_GRAPH,       /* the graph contradicts itself: dangling name, cycle, duplicate */
+  NNM_ERROR_SHAPE,       /* a tensor shape is unknown or impossible */
+  NNM_ERROR_UNSUPPORTED, /* understood, but not something this version does */
+  NNM_ERROR_NOT_FOUND,   /* no predictor, format or file of that name */
+  NNM_ERROR_ARGUMENT     /* the caller asked for something meaningless */
+} nnm_status;
+
+enum { NNM_ERROR_FILE_SIZE = 512, NNM_ERROR_PLACE_SIZE = 256, NNM_ERROR_MESSAGE_SIZE = 768 };
+
+/* What went wrong, where, and what to do about it. Every text is NUL-terminated, printable and on one line. */
+typedef struct nnm_error {
+  nnm_status status;
+  char file[NNM_ERROR_FILE_SIZE];       /* path or model name, "" when there is none */
+  char place[NNM_ERROR_PLACE_SIZE];     /* node, tensor, JSON path or "byte N"; "" when there is none */
+  char message[NNM_ERROR_MESSAGE_SIZE]; /* the fault, then the remedy when there is one */
+} nnm_error;
+
+/* Writes "file: place: message" into buffer (always NUL-terminated when size > 0), leaving out what is empty. */
+NNM_API void nnm_error_text(const nnm_error *error, char *buffer, size_t size);
+
+/* "2.1.0" */
+NNM_API const char *nnm_version(void);
+
+/* ---------------------------------------------------------------- models */
+
+typedef struct nnm_model nnm_model;
+
+/* Formats this build reads, NULL-terminated: "onnx", "nnmeter-ir", "benchmark". */
+NNM_API const char *const *nnm_formats(void);
+
+/* Reads the structure of a model file; weights are skipped in place. format: one of nnm_formats(), or NULL to tell it
+ * from the content (never from the extension). */
+NNM_API nnm_status nnm_model_read_file(const char *path, const char *format, nnm_model **out, nnm_error *error);
+
+/* The same from memory. The bytes are borrowed: they must outlive the model. name stands in for the path in messages. */
+NNM_API nnm_status nnm_model_read_memory(const void *data, size_t size, const char *name, const char *format,
+                                         nnm_model **out, nnm_error *error);
+
+NNM_API void nnm_model_free(nnm_model *model);
+NNM_API const char *nnm_model_name(const nnm_model *model);   /* base name of the file */
+NNM_API const char *nnm_model_format(const nnm_model *model); /* one of nnm_formats() */
+
+typedef struct nnm_input_shape {
+  const char *name; /* of the model input; "" or NULL: the only input that needs one */
+  size_t rank;
+  const int64_t *dims; /* elements, each >= 1 */
+} nnm_input_shape;
+
+typedef struct nnm_shape_options {
+  int64_t batch_size; /* replaces the first dimension of every model input when symbolic; 0: not given */
+  const nnm_input_shape *input_shapes;
+  size_t input_shape_count;
+} nnm_shape_options;
+
+/* Infers the shape of every tensor. options may be NULL. May be called again with other options; a failed call leaves
+ * the model without shapes. Must have succeeded before nnm_predict. Not safe while another thread uses the model. */
+NNM_API nnm_status nnm_model_infer_shapes(nnm_model *model, const nnm_shape_options *options, nnm_error *error);
+
+/* ------------------------------------------------------------- predictors */
+
+typedef struct nnm_predictor nnm_predictor;
+
+typedef struct nnm_predictor_info {
+  const char *name;    /* "cortexA76cpu_tflite21" */
+  const char *version; /* "1.0" */
+  const char *kind;    /* "network" (ours) or "forest" (imported from nn-Meter) */
+  const char *origin;  /* "built in", or the file it is in */
+  const char *card;    /* one-paragraph description: device, data, accuracy, unit; "" when unknown */
+} nnm_predictor_info;
+
+typedef struct nnm_predictor_list nnm_predictor_list;
+
+/* Built-in predictors, then those registered under home (NULL: NN_METER_HOME, else ~/.nn_meter), by name and version.
+ * A damaged registered file is listed with its fault as the card. */
+NNM_API nnm_status nnm_predictor_list_create(const char *home, nnm_predictor_list **out, nnm_error *error);
+NNM_API size_t nnm_predictor_list_count(const nnm_predictor_list *list);
+NNM_API const nnm_predictor_info *nnm_predictor_list_at(const nnm_predictor_list *list, size_t index);
+NNM_API void nnm_predictor_list_free(nnm_predictor_list *list);
+
+/* Opens by name (case-insensitive) and version ("1.0", or NULL for the newest). A path to a predictor file works too. */
+NNM_API nnm_status nnm_predictor_open(const char *name, const char *version, const char *home, nnm_predictor **out,
+                                      nnm_error *error);
+NNM_API const nnm_predictor_info *nnm_predictor_get_info(const nnm_predictor *predictor);
+NNM_API void nnm_predictor_free(nnm_predictor *predictor);
+
+/* Reads a folder of nn-Meter 2.0's scikit-learn pickles (executing nothing) and its fusion_rules.json, and registers it
+ * under home as NAME, version VERSION. On success *path_out (may be NULL) is the written file; free with nnm_free. */
+NNM_API nnm_status nnm_predictor_import(const char *folder, const char *name, const char *version, const char *home,
+                                        char **path_out, nnm_error *error);
+
+/* ------------------------------------------------------------- prediction */
+
+typedef enum nnm_compat {
+  NNM_COMPAT_DEFAULT = 0, /* what the predictor was trained with: own rules for ours, nn-Meter 2.0's for imported ones */
+  NNM_COMPAT_OWN,
+  NNM_COMPAT_NN_METER_2_0 /* kernels and features as nn-Meter 2.0 makes them; see docs/differences.md */
+} nnm_compat;
+
+typedef struct nnm_predict_options {
+  nnm_compat compat;
+  const char *fusion_rules_path; /* overrides the predictor's own rules; NULL: keep them */
+} nnm_predict_options;
+
+typedef struct nnm_kernel_shape {
+  size_t rank;
+  const int64_t *dims; /* elements; channels last for images in nn-Meter's manner */
+} nnm_kernel_shape;
+
+typedef struct nnm_kernel_attribute {
+  const char *name; /* "kernel_size", "stride", "input_channels", ... */
+  int64_t value;
+} nnm_kernel_attribute;
+
+typedef struct nnm_kernel_result {
+  const char *name; /* "conv-bn-relu#3": type and number within the model */
+  const char *type; /* "conv-bn-relu" */
+  double latency_ms;
+  bool in_range;    /* inside what the predictor was trained on */
+  bool has_predictor; /* false: nothing in the predictor speaks of this kernel, latency_ms is 0 */
+  int64_t multiply_adds;
+  size_t member_count;
+  const char *const *members; /* node names as in the model file ("" for unnamed ones: "Conv:17") */
+  size_t input_count;
+  const nnm_kernel_shape *inputs;
+  nnm_kernel_shape output;
+  size_t attribute_count;
+  const nnm_kernel_attribute *attributes;
+} nnm_kernel_result;
+
+typedef struct nnm_prediction {
+  double latency_ms;
+  double interval_ms[2]; /* lower and upper bound; both NaN while the predictor has no interval */
+  double coverage;       /* 0..1: share of latency_ms that comes from kernels within the training range */
+  size_t kernel_count;
+  const nnm_kernel_result *kernels; /* in execution order */
+  size_t note_count;
+  const char *const *notes; /* everything guessed, extrapolated or left out, one line each; empty when all is well */
+} nnm_prediction;
+
+/* options may be NULL. Needs inferred shapes. */
+NNM_API nnm_status nnm_predict(const nnm_predictor *predictor, const nnm_model *model,
+                               const nnm_predict_options *options, nnm_prediction **out, nnm_error *error);
+NNM_API void nnm_prediction_free(nnm_prediction *prediction);
+
+/* ---------------------------------------------------------------- reports */
+
+/* All return malloc'ed, NUL-terminated UTF-8 text in *out; free with nnm_free. */
+
+/* Human-readable table of kernels with shares and bars. columns: terminal width, 0 for 100. */
+NNM_API nnm_status nnm_report_table(const nnm_prediction *prediction, size_t columns, char **out, nnm_error *error);
+
+/* One result object of docs/json.md on one line. */
+NNM_API nnm_status nnm_report_json(const nnm_prediction *prediction, const nnm_model *model,
+                                   const nnm_predictor *predictor, bool with_kernels, char **out, nnm_error *error);
+
+typedef enum nnm_stage { NNM_STAGE_GRAPH, NNM_STAGE_SHAPES, NNM_STAGE_KERNELS, NNM_STAGE_FEATURES } nnm_stage;
+
+/* Prints one stage of a model. predictor gives the fusion rules (may be NULL for graph and shapes). */
+NNM_API nnm_status nnm_inspect(const nnm_model *model, nnm_stage stage, const nnm_predictor *predictor,
+                               const nnm_predict_options *options, bool as_json, char **out, nnm_error *error);
+
+/* The nn-Meter IR of a model as JSON (indent 4, sorted keys), as nn-Meter 2.0's get_ir writes it. Needs shapes. */
+NNM_API nnm_status nnm_model_to_ir(const nnm_model *model, char **out, nnm_error *error);
+
+NNM_API void nnm_free(void *memory); /* frees texts handed out by this library */
+
+/* ------------------------------------------------------------------ lists */
+
+/* The operators, kernel types and fusion-rule names this build knows: NULL-terminated, for docs and completion. */
+NNM_API const char *const *nnm_operator_names(void);
+NNM_API const char *const *nnm_kernel_names(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+#include "base/mapped_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const unsigned char nothing[1];
+
+static nnm_status fail_io(nnm_error *error, const char *path, const char *what, int code) {
+  nnm_status status = code == ENOENT ? NNM_ERROR_NOT_FOUND : NNM_ERROR_IO;
+  const char *remedy = code == ENOENT ? "; check the path" : code == EACCES ? "; check its permissions" : "";
+  nnm_fail(error, status, NULL, "cannot %s: %s%s", what, strerror(code), remedy);
+  return nnm_fail_in_file(error, status, path);
+}
+
+nnm_status nnm_map_file(const char *path, nnm_mapped_file *out, nnm_error *error) {
+  /* O_NONBLOCK: opening a pipe must not hang */
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return fail_io(error, path, "open", errno);
+  struct stat info;
+  if (fstat(descriptor, &info)) {
+    int code = errno;
+    close(descriptor);
+    return fail_io(error, path, "read", code);
+  }
+  if (!S_ISREG(info.st_mode)) {
+    close(descriptor);
+    nnm_fail(error, NNM_ERROR_IO, NULL, "is %s, not a file; name a model file",
+             S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe");
+    return nnm_fail_in_file(error, NNM_ERROR_IO, path);
+  }
+  if (info.st_size == 0) {
+    close(descriptor);
+    *out = (nnm_mapped_file){nothing, 0};
+    return NNM_OK;
+  }
+  void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  int code = errno;
+  close(descriptor);
+  if (data == MAP_FAILED) return fail_io(error, path, "map", code);
+  *out = (nnm_mapped_file){data, (size_t)info.st_size};
+  return NNM_OK;
+}
+
+void nnm_unmap_file(nnm_mapped_file *file) {
+  if (file->data && file->data != nothing) munmap((void *)(uintptr_t)file->data, file->size);
+  *file = (nnm_mapped_file){0};
+}
+
+nnm_status nnm_write_file(const char *path, const void *data, size_t size, nnm_error *error) {
+  size_t length = strlen(path);
+  char *temporary = malloc(length + 8);
+  if (!temporary) return nnm_fail_memory(error);
+  memcpy(temporary, path, length);
+  memcpy(temporary + length, ".XXXXXX", 8);
+  int descriptor = mkstemp(temporary);
+  if (descriptor < 0) {
+    int code = errno;
+    free(temporary);
+    return fail_io(error, path, "write", code);
+  }
+  int failed = fchmod(descriptor, 0644); /* mkstemp's 0600 would surprise; reading the umask is not thread-safe */
+  const char *at = data;
+  while (size && !failed) {
+    ssize_t written = write(descriptor, at, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) failed = 1;
+    else at += written, size -= (size_t)written;
+  }
+  int code = errno;
+  if (close(descriptor) && !failed) failed = 1, code = errno;
+  if (!failed && rename(temporary, path)) failed = 1, code = errno;
+  if (failed) unlink(temporary);
+  free(temporary);
+  return failed ? fail_io(error, path, "write", code) : NNM_OK;
+}

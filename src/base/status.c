@@ -1,0 +1,46 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Untrusted names end up in messages: keep them on one printable line (bytes >= 0x80 may be UTF-8 and stay). */
+static void make_printable(char *text) {
+  for (; *text; text++) {
+    unsigned char byte = (unsigned char)*text;
+    if (byte < 0x20 || byte == 0x7f) *text = '?';
+  }
+}
+
+static void copy_text(char *to, size_t size, const char *from) {
+  snprintf(to, size, "%s", from ? from : "");
+  make_printable(to);
+}
+
+nnm_status nnm_fail(nnm_error *error, nnm_status status, const char *place, const char *format, ...) {
+  if (!error) return status;
+  error->status = status;
+  error->file[0] = '\0';
+  copy_text(error->place, sizeof error->place, place);
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(error->message, sizeof error->message, format, arguments);
+  va_end(arguments);
+  make_printable(error->message);
+  return status;
+}
+
+nnm_status nnm_fail_memory(nnm_error *error) {
+  return nnm_fail(error, NNM_ERROR_MEMORY, NULL, "out of memory; close other programs or try a smaller model");
+}
+
+nnm_status nnm_fail_in_file(nnm_error *error, nnm_status status, const char *file) {
+  if (status != NNM_OK && error && !error->file[0]) copy_text(error->file, sizeof error->file, file);
+  return status;
+}
+
+void nnm_error_text(const nnm_error *error, char *buffer, size_t size) {
+  if (!size) return;
+  snprintf(buffer, size, "%s%s%s%s%s", error->file, error->file[0] ? ": " : "", error->place,
+           error->place[0] ? ": " : "", error->message);
+}

@@ -1,0 +1,54 @@
+/* Kernels: the groups of nodes that a device runs as one, found with a device's fusion rules. */
+#ifndef NNM_KERNELS_KERNELS_H
+#define NNM_KERNELS_KERNELS_H
+
+#include "base/status.h"
+#include "graph/graph.h"
+#include "kernels/fusion_rules.h"
+#include "ops/ops.h"
+
+/* The kernel types that predictors know. Many names share one: "conv-bn-relu", "conv-relu", "conv" are all CONV. */
+typedef enum nnm_kernel_type {
+#define NNM_KERNEL(id, name, description) NNM_KERNEL_##id,
+#include "kernels/kernel_list.inc"
+#undef NNM_KERNEL
+  NNM_KERNEL_TYPE_COUNT
+} nnm_kernel_type;
+
+const char *nnm_kernel_type_name(nnm_kernel_type type);
+
+typedef struct nnm_compat_kernel nnm_compat_kernel; /* src/compat/compat.h */
+
+typedef struct nnm_kernel {
+  const char *name;  /* nn-Meter's: the operators fused, "conv-bn-relu"; arena */
+  nnm_kernel_type type;
+  size_t member_count;
+  const nnm_node_id *members; /* in execution order; members[0] is the first operator */
+  nnm_node_id core;           /* the member that does the work (the convolution of conv-bn-relu) */
+  size_t input_count;
+  const nnm_tensor_id *inputs; /* data inputs from outside the kernel; weights excluded */
+  nnm_tensor_id output;        /* the last member's first output; -1: none */
+  int64_t multiply_adds;       /* of all members; times repeat */
+  int64_t input_elements, output_elements, weight_elements;
+  int64_t repeat;              /* turns of the Loop bodies around it; 1 outside of loops */
+  const nnm_compat_kernel *compat; /* nn-Meter 2.0's view of it; NULL in our own mode */
+} nnm_kernel;
+
+typedef struct nnm_kernels {
+  nnm_arena arena;
+  size_t count;
+  nnm_kernel *items; /* in execution order */
+  size_t note_count;
+  const char *const *notes;
+} nnm_kernels;
+
+/* Our own mode. Every executed node that costs anything is in exactly one kernel; nothing is dropped. */
+nnm_status nnm_detect_kernels(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_fusion_rules *rules,
+                              nnm_kernels **out, nnm_error *error);
+void nnm_kernels_free(nnm_kernels *kernels); /* NULL is fine */
+
+/* Fills type, core, inputs, output and the counts from name and members; shared by both modes. */
+nnm_status nnm_describe_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,
+                               nnm_error *error);
+
+#endif

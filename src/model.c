@@ -1,0 +1,80 @@
+#include "model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *nnm_version(void) { return NNM_VERSION; }
+void nnm_free(void *memory) { free(memory); }
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash && slash[1] ? slash + 1 : path;
+}
+
+static nnm_status read_model(nnm_model *model, const void *data, size_t size, const char *format, nnm_error *error) {
+  NNM_TRY(nnm_find_reader(format, data, size, &model->reader, error));
+  return model->reader->read(data, size, &model->graph, &model->ir, error);
+}
+
+static nnm_status open_model(const char *path, const char *format, const nnm_mapped_file *file, const void *data,
+                             size_t size, nnm_model **out, nnm_error *error) {
+  nnm_model *model = calloc(1, sizeof *model);
+  char *path_copy = model ? strdup(path) : NULL;
+  if (!path_copy) {
+    free(model);
+    return nnm_fail_memory(error);
+  }
+  model->path = path_copy;
+  model->name = (char *)(uintptr_t)base_name(path_copy);
+  nnm_status status = read_model(model, data, size, format, error);
+  if (status != NNM_OK) {
+    nnm_model_free(model);
+    return nnm_fail_in_file(error, status, path);
+  }
+  if (file) model->file = *file;
+  *out = model;
+  return NNM_OK;
+}
+
+nnm_status nnm_model_read_file(const char *path, const char *format, nnm_model **out, nnm_error *error) {
+  nnm_mapped_file file;
+  NNM_TRY(nnm_map_file(path, &file, error));
+  nnm_status status = open_model(path, format, &file, file.data, file.size, out, error);
+  if (status != NNM_OK) nnm_unmap_file(&file);
+  return status;
+}
+
+nnm_status nnm_model_read_memory(const void *data, size_t size, const char *name, const char *format, nnm_model **out,
+                                 nnm_error *error) {
+  return open_model(name, format, NULL, data, size, out, error);
+}
+
+void nnm_model_free(nnm_model *model) {
+  if (!model) return;
+  nnm_shapes_free(model->shapes);
+  nnm_graph_free(model->graph);
+  nnm_ir_free(model->ir);
+  nnm_unmap_file(&model->file);
+  free(model->path);
+  free(model);
+}
+
+const char *nnm_model_name(const nnm_model *model) { return model->name; }
+const char *nnm_model_format(const nnm_model *model) { return model->reader->name; }
+
+nnm_status nnm_model_infer_shapes(nnm_model *model, const nnm_shape_options *options, nnm_error *error) {
+  nnm_shapes_free(model->shapes);
+  model->shapes = NULL;
+  nnm_status status = nnm_infer_graph_shapes(model->graph, options, &model->shapes, error);
+  return nnm_fail_in_file(error, status, model->path);
+}
+
+nnm_status nnm_model_to_ir(const nnm_model *model, char **out, nnm_error *error) {
+  if (!model->shapes)
+    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "shapes are not inferred yet; call nnm_model_infer_shapes first");
+  nnm_ir *ir = model->ir;
+  if (!ir) NNM_TRY(nnm_fail_in_file(error, nnm_ir_from_graph(model->graph, model->shapes, &ir, error), model->path));
+  nnm_status status = nnm_ir_print(ir, out, error);
+  if (ir != model->ir) nnm_ir_free(ir);
+  return nnm_fail_in_file(error, status, model->path);
+}

@@ -1,0 +1,19 @@
+/* An opened model: the file, its graph, and what has been inferred of it. */
+#ifndef NNM_MODEL_H
+#define NNM_MODEL_H
+
+#include "base/mapped_file.h"
+#include "ir/ir.h"
+#include "readers/reader.h"
+#include "shapes/shapes.h"
+
+struct nnm_model {
+  nnm_mapped_file file; /* empty when read from memory */
+  char *path, *name;
+  const nnm_reader *reader;
+  nnm_graph *graph;
+  nnm_ir *ir;         /* the document itself, for nn-Meter IR files; else NULL */
+  nnm_shapes *shapes; /* NULL until nnm_model_infer_shapes */
+};
+
+#endif

@@ -1,0 +1,43 @@
+/* The shape of every tensor, and the value of the small constants that shapes hang on. */
+#ifndef NNM_SHAPES_SHAPES_H
+#define NNM_SHAPES_SHAPES_H
+
+#include "base/status.h"
+#include "graph/graph.h"
+
+typedef struct nnm_shape {
+  int32_t rank;        /* -1: unknown */
+  const int64_t *dims; /* rank entries, all >= 0 once inference has succeeded */
+} nnm_shape;
+
+/* A folded constant: the elements of a tensor whose value is known without running the network. */
+typedef struct nnm_value {
+  size_t count;
+  bool is_float;
+  union {
+    const int64_t *integers;
+    const double *numbers;
+  } as;
+} nnm_value;
+
+typedef struct nnm_shapes {
+  nnm_arena arena;
+  nnm_shape *tensors;       /* graph->tensor_count entries */
+  nnm_dtype *dtypes;        /* graph->tensor_count entries */
+  const nnm_value **values; /* graph->tensor_count entries; NULL where not constant or too large to fold */
+  uint8_t *executed;        /* graph->node_count entries: 0 for nodes in a branch known not to run, or folded away
+                             * (their outputs are constants), 1 for nodes that run */
+  size_t note_count;
+  const char *const *notes; /* guesses made: "Loop 'x': trip count unknown, one turn counted" */
+} nnm_shapes;
+
+/* options may be NULL. Every tensor that a node produces gets a shape, or the call fails naming the first node whose
+ * output stays unknown and what to give (--input-shape, --batch-size); tensors behind custom operators without declared
+ * shapes are the exception: rank -1, with a note. */
+nnm_status nnm_infer_graph_shapes(const nnm_graph *graph, const nnm_shape_options *options, nnm_shapes **out,
+                                  nnm_error *error);
+void nnm_shapes_free(nnm_shapes *shapes); /* NULL is fine */
+
+int64_t nnm_shape_elements(nnm_shape shape); /* 1 for a scalar, -1 when unknown */
+
+#endif
