@@ -1,0 +1,71 @@
+# The front door. Every target brings what it needs: Debian packages when run as root (named in one line otherwise),
+# Python packages in virtual environments beside this file, pinned in tools/requirements/.
+#
+#   make run    make test    make help
+
+BUILD ?= build
+MESON_OPTIONS ?=
+FUZZ_SECONDS ?= 60
+PREFIX ?= /usr/local
+export NNM_SHARED ?= $(abspath ../shared)
+
+VENV := .venv
+SETUP := tools/setup.sh
+PROGRAM := $(BUILD)/nn-meter
+
+.DEFAULT_GOAL := build
+.PHONY: help run build test bench accuracy fuzz lint format docs examples install clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: build ## build, then predict the bundled models on all four devices
+	@tools/demo.sh $(PROGRAM)
+
+build: $(BUILD)/build.ninja ## build/nn-meter, optimised
+	@ninja -C $(BUILD) $(NINJA_FLAGS)
+
+$(BUILD)/build.ninja:
+	@$(SETUP) packages build
+	@meson setup $(BUILD) --buildtype=release -Db_lto=true --prefix=$(abspath $(PREFIX)) $(MESON_OPTIONS)
+
+build-sanitize/build.ninja:
+	@$(SETUP) packages build
+	@meson setup build-sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false $(MESON_OPTIONS)
+
+test: build build-sanitize/build.ninja ## everything that must hold: unit, corpus, layers, headers, parity, wild models
+	@tools/test.sh $(PROGRAM) $(BUILD) build-sanitize
+
+bench: build ## side by side with nn-meter 2.0; writes docs/bench.md
+	@tools/bench.sh $(PROGRAM) $(BUILD)
+
+accuracy: build ## error of the shipped predictors on models they never saw
+	@$(SETUP) venv $(VENV) tools/requirements/test.txt
+	@$(VENV)/bin/python tools/accuracy/accuracy.py --program $(PROGRAM) $(ACCURACY_OPTIONS)
+
+fuzz: ## libFuzzer on every reader, FUZZ_SECONDS each
+	@$(SETUP) packages build fuzz
+	@tools/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+
+lint: ## format, static analysis, layers, file sizes, Python, shell
+	@$(SETUP) packages build lint
+	@$(SETUP) venv .venv-lint tools/requirements/lint.txt
+	@tools/lint.sh
+
+format: ## rewrite the C and Python sources in the project's format
+	@$(SETUP) packages lint
+	@$(SETUP) venv .venv-lint tools/requirements/lint.txt
+	@tools/lint.sh --write
+
+docs: build ## rewrite the generated regions of README.md and docs/
+	@python3 tools/generate_docs.py --program $(PROGRAM)
+
+examples: ## export the bundled models anew (torch)
+	@$(SETUP) venv .venv-train tools/requirements/train.txt
+	@.venv-train/bin/python examples/export.py
+
+install: build ## into PREFIX, default /usr/local
+	@meson install -C $(BUILD)
+
+clean: ## remove what was built; the virtual environments and downloads stay
+	rm -rf build build-sanitize build-fuzz

@@ -1,0 +1,3 @@
+#include "nnmeter/nnmeter.h"
+
+int main(void) { return NNM_OK; }

@@ -1,0 +1,3 @@
+#include "nnmeter/nnmeter.h"
+
+int main() { return NNM_OK; }

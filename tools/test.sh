@@ -1,0 +1,37 @@
+#!/bin/sh
+# usage: tools/test.sh PROGRAM BUILD SANITIZED_BUILD
+# Runs every test and says at the end which part failed: one failing part does not hide the others.
+set -u
+program=$1 build=$2 sanitized=$3
+failed=
+
+part() {
+  name=$1
+  shift
+  printf '\n== %s\n' "$name"
+  "$@" || failed="$failed, $name"
+}
+
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"
+
+part 'sanitized build' ninja -C "$sanitized" --quiet
+part 'unit, corpus, layer and header tests, with ASan and UBSan' meson test -C "$sanitized" --no-rebuild --print-errorlogs
+part 'the same, optimised' meson test -C "$build" --no-rebuild --print-errorlogs
+
+if tools/setup.sh venv .venv tools/requirements/test.txt; then
+  PATH=$PWD/.venv/bin:$PATH
+  export PATH
+  NN_METER=$PWD/$program part 'command line, goldens, dialects, wild models' \
+    python -m pytest -q -rs -n 2 -p no:cacheprovider tests
+  NN_METER=$PWD/$sanitized/nn-meter part 'command line, with ASan and UBSan' \
+    python -m pytest -q -n 2 -p no:cacheprovider tests/cli
+else
+  printf '\nSKIPPED: every Python test (command line, goldens, dialects, wild models): no PyPI package could be had.\n'
+fi
+
+if [ -n "$failed" ]; then
+  printf '\nFAILED: %s\n' "${failed#, }"
+  exit 1
+fi
+printf '\nAll parts passed.\n'
