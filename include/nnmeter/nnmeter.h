@@ -170,6 +170,7 @@ typedef struct nnm_kernel_result {
 
 typedef struct nnm_prediction {
   double latency_ms;
+  double constant_ms;    /* part of latency_ms that belongs to no kernel: the fixed cost of a run */
   double interval_ms[2]; /* lower and upper bound; both NaN while the predictor has no interval */
   double coverage;       /* 0..1: share of latency_ms that comes from kernels within the training range */
   size_t kernel_count;
@@ -190,9 +191,21 @@ NNM_API void nnm_prediction_free(nnm_prediction *prediction);
 /* Human-readable table of kernels with shares and bars. columns: terminal width, 0 for 100. */
 NNM_API nnm_status nnm_report_table(const nnm_prediction *prediction, size_t columns, char **out, nnm_error *error);
 
-/* One result object of docs/json.md on one line. */
+/* "(nn-Meter) [RESULT] predict latency for NAME: X ms" and a newline: the line that scripts around nn-Meter look for. X is
+ * the shortest decimal that reads back as the same double. */
+NNM_API nnm_status nnm_report_line(const nnm_prediction *prediction, const nnm_model *model, char **out,
+                                   nnm_error *error);
+
+/* One result object of docs/json.md on one line, without a newline. */
 NNM_API nnm_status nnm_report_json(const nnm_prediction *prediction, const nnm_model *model,
                                    const nnm_predictor *predictor, bool with_kernels, char **out, nnm_error *error);
+
+/* One error object of docs/json.md on one line, without a newline. model: name of the model that failed. */
+NNM_API nnm_status nnm_report_json_error(const char *model, const nnm_error *fault, char **out, nnm_error *error);
+
+/* The rows of docs/json.md's CSV: one, or one per kernel; each ends in a newline. All NULL: the header row. */
+NNM_API nnm_status nnm_report_csv(const nnm_prediction *prediction, const nnm_model *model,
+                                  const nnm_predictor *predictor, bool with_kernels, char **out, nnm_error *error);
 
 typedef enum nnm_stage { NNM_STAGE_GRAPH, NNM_STAGE_SHAPES, NNM_STAGE_KERNELS, NNM_STAGE_FEATURES } nnm_stage;
 

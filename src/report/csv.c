@@ -1,0 +1,110 @@
+/* CSV as RFC 4180 has it, but with "\n" at the end of a line. docs/json.md lists the columns. */
+#include <math.h>
+#include <string.h>
+
+#include "model.h"
+#include "predictors/predictor.h"
+#include "report/write.h"
+
+static void write_field(nnm_text *text, const char *value) {
+  if (!value[strcspn(value, "\",\r\n")]) {
+    nnm_text_add(text, value);
+    return;
+  }
+  nnm_text_add(text, "\"");
+  for (const char *at = value; *at;) {
+    size_t length = strcspn(at, "\"");
+    nnm_text_add_bytes(text, at, length);
+    if (!at[length]) break;
+    nnm_text_add(text, "\"\"");
+    at += length + 1;
+  }
+  nnm_text_add(text, "\"");
+}
+
+static void write_separated_field(nnm_text *text, const char *value) {
+  nnm_text_add(text, ",");
+  write_field(text, value);
+}
+
+/* Empty for what has no value. */
+static void write_number(nnm_text *text, double number) {
+  char buffer[NNM_NUMBER_SIZE];
+  nnm_text_add(text, ",");
+  if (isfinite(number)) nnm_text_add(text, nnm_number_text(number, buffer));
+}
+
+/* Several texts in one field, separated by spaces or "; ". */
+static nnm_status write_joined(nnm_text *text, const char *const *values, size_t count, const char *separator,
+                               nnm_error *error) {
+  nnm_text joined = {0};
+  for (size_t i = 0; i < count; i++) {
+    if (i) nnm_text_add(&joined, separator);
+    nnm_text_add(&joined, values[i]);
+  }
+  char *value = NULL;
+  nnm_status status = nnm_finish_text(&joined, &value, error);
+  if (status == NNM_OK) write_separated_field(text, value);
+  nnm_free(value);
+  return status;
+}
+
+static void write_source(nnm_text *text, const nnm_model *model, const nnm_predictor *predictor) {
+  const nnm_predictor_info *info = nnm_predictor_get_info(predictor);
+  write_field(text, nnm_model_name(model));
+  write_separated_field(text, nnm_model_format(model));
+  write_separated_field(text, info->name);
+  write_separated_field(text, info->version);
+}
+
+static nnm_status write_total(nnm_text *text, const nnm_prediction *prediction, nnm_error *error) {
+  write_number(text, prediction->latency_ms);
+  write_number(text, prediction->interval_ms[0]);
+  write_number(text, prediction->interval_ms[1]);
+  write_number(text, prediction->coverage);
+  nnm_status status = write_joined(text, prediction->notes, prediction->note_count, "; ", error);
+  nnm_text_add(text, "\n");
+  return status;
+}
+
+static nnm_status write_kernel(nnm_text *text, const nnm_kernel_result *kernel, double total_ms, nnm_error *error) {
+  write_separated_field(text, kernel->name);
+  write_separated_field(text, kernel->type);
+  NNM_TRY(write_joined(text, kernel->members, kernel->member_count, " ", error));
+  nnm_text_add(text, ",");
+  nnm_write_kernel_shapes(text, kernel, " -> ");
+  nnm_text_printf(text, ",%lld", (long long)kernel->multiply_adds);
+  write_number(text, kernel->latency_ms);
+  write_number(text, total_ms > 0 ? kernel->latency_ms / total_ms : 0);
+  nnm_text_add(text, kernel->in_range ? ",true\n" : ",false\n");
+  return NNM_OK;
+}
+
+static nnm_status write_rows(nnm_text *text, const nnm_prediction *prediction, const nnm_model *model,
+                             const nnm_predictor *predictor, bool with_kernels, nnm_error *error) {
+  if (!prediction) {
+    nnm_text_add(text, with_kernels ? "model,format,predictor,version,kernel,type,members,shapes,multiply_adds,latency_ms,"
+                                      "share,in_range\n"
+                                    : "model,format,predictor,version,latency_ms,interval_low_ms,interval_high_ms,"
+                                      "coverage,notes\n");
+    return NNM_OK;
+  }
+  if (!with_kernels) {
+    write_source(text, model, predictor);
+    return write_total(text, prediction, error);
+  }
+  for (size_t i = 0; i < prediction->kernel_count; i++) {
+    write_source(text, model, predictor);
+    NNM_TRY(write_kernel(text, &prediction->kernels[i], prediction->latency_ms, error));
+  }
+  return NNM_OK;
+}
+
+nnm_status nnm_report_csv(const nnm_prediction *prediction, const nnm_model *model, const nnm_predictor *predictor,
+                          bool with_kernels, char **out, nnm_error *error) {
+  nnm_text text = {0};
+  nnm_status status = write_rows(&text, prediction, model, predictor, with_kernels, error);
+  if (status == NNM_OK) return nnm_finish_text(&text, out, error);
+  nnm_text_free(&text);
+  return status;
+}
