@@ -2,8 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model.h"
-#include "predictors/predictor.h"
+#include "base/status.h"
 #include "report/write.h"
 
 static void write_field(nnm_text *text, const char *value) {

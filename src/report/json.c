@@ -1,8 +1,7 @@
 /* docs/json.md describes every field written here. */
 #include <math.h>
 
-#include "model.h"
-#include "predictors/predictor.h"
+#include "base/status.h"
 #include "report/write.h"
 
 static void write_key(nnm_text *text, const char *key) {

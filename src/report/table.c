@@ -3,19 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "base/status.h"
 #include "report/write.h"
 
 enum { DEFAULT_COLUMNS = 100, LEAST_COLUMNS = 60, LEAST_CELL = 8, GAP = 2, TIME_COLUMNS = 10, SHARE_COLUMNS = 7 };
 enum { COLUMN_NAME, COLUMN_TYPE, COLUMN_SHAPES, TEXT_COLUMNS };
 
-typedef struct table {
+typedef struct kernel_table {
   nnm_text text;
   const nnm_prediction *prediction;
   size_t number_width, widths[TEXT_COLUMNS], bar_width;
   double largest_ms;
   int decimals;
-} table;
+} kernel_table;
 
 /* What stands for the kernel in the first column: its first node and how many more there are. */
 static void write_members(nnm_text *text, const nnm_kernel_result *kernel) {
@@ -53,7 +53,7 @@ static size_t count_digits(size_t number) {
 }
 
 /* Natural widths, then the widest text column is narrowed until the line fits. */
-static void lay_out(table *table, size_t columns) {
+static void lay_out(kernel_table *table, size_t columns) {
   static const char *const titles[TEXT_COLUMNS] = {"node", "kernel", "shapes"};
   if (columns == 0) columns = DEFAULT_COLUMNS;
   if (columns < LEAST_COLUMNS) columns = LEAST_COLUMNS;
@@ -87,7 +87,7 @@ static void lay_out(table *table, size_t columns) {
   table->bar_width = columns > used + LARGEST_BAR ? LARGEST_BAR : columns > used + 1 ? columns - used : 1;
 }
 
-static void write_heading(table *table) {
+static void write_heading(kernel_table *table) {
   nnm_text *text = &table->text;
   pad(text, 1, table->number_width);
   nnm_text_printf(text, "#  %-*s  %-*s  %-*s  %*s   %*s\n", (int)table->widths[COLUMN_NAME], "node",
@@ -95,7 +95,7 @@ static void write_heading(table *table) {
                   "ms", SHARE_COLUMNS, "share");
 }
 
-static double share_of(const table *table, double latency_ms) {
+static double share_of(const kernel_table *table, double latency_ms) {
   return table->prediction->latency_ms > 0 ? latency_ms / table->prediction->latency_ms : 0;
 }
 
@@ -104,7 +104,7 @@ static char mark_of(const nnm_kernel_result *kernel) {
   return !kernel->has_predictor ? '!' : kernel->in_range ? ' ' : '*';
 }
 
-static void write_row(table *table, size_t index) {
+static void write_row(kernel_table *table, size_t index) {
   nnm_text *text = &table->text;
   const nnm_kernel_result *kernel = &table->prediction->kernels[index];
   nnm_text_printf(text, "%*zu", (int)table->number_width, index);
@@ -127,14 +127,14 @@ static void write_row(table *table, size_t index) {
   nnm_text_add(text, "\n");
 }
 
-static void write_sum(table *table, const char *label, double latency_ms) {
+static void write_sum(kernel_table *table, const char *label, double latency_ms) {
   size_t before = table->number_width + (size_t)TEXT_COLUMNS * GAP;
   for (int c = 0; c < TEXT_COLUMNS; c++) before += table->widths[c];
   nnm_text_printf(&table->text, "%-*s  %*.*f   %*.1f%%\n", (int)before, label, TIME_COLUMNS, table->decimals, latency_ms,
                   SHARE_COLUMNS - 1, latency_ms > 0 ? 100 * share_of(table, latency_ms) : 0.0);
 }
 
-static void write_coverage(table *table) {
+static void write_coverage(kernel_table *table) {
   const nnm_prediction *prediction = table->prediction;
   size_t outside = 0, missing = 0;
   for (size_t i = 0; i < prediction->kernel_count; i++) {
@@ -156,7 +156,7 @@ static void write_coverage(table *table) {
 }
 
 nnm_status nnm_report_table(const nnm_prediction *prediction, size_t columns, char **out, nnm_error *error) {
-  table table = {.prediction = prediction};
+  kernel_table table = {.prediction = prediction};
   lay_out(&table, columns);
   write_heading(&table);
   for (size_t i = 0; i < prediction->kernel_count; i++) write_row(&table, i);
