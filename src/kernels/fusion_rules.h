@@ -21,18 +21,26 @@ typedef enum nnm_multi_consumer {
   NNM_MULTI_CONSUMER_ALL        /* any other value: fused into each */
 } nnm_multi_consumer;
 
+/* What the file says of a pair of operators. */
+typedef enum nnm_fusion_answer { NNM_FUSION_UNKNOWN = 0, NNM_FUSION_DENIED, NNM_FUSION_ALLOWED } nnm_fusion_answer;
+
 typedef struct nnm_fusion_rules {
   nnm_arena arena;
   nnm_fusion_rule *items; /* in file order */
   size_t count;
   nnm_multi_consumer multi_consumer;
   const char *text; /* the JSON it was read from, kept for predictor files */
+  struct nnm_fusion_pair *pairs; /* hash table of the rules about two operators */
+  size_t pair_capacity;
 } nnm_fusion_rules;
 
+/* Rules that are no fusion (RT, FN, RBC, CBC) are kept in items and have no effect, as in nn-Meter. */
 nnm_status nnm_fusion_rules_parse(const void *data, size_t size, nnm_fusion_rules **out, nnm_error *error);
 void nnm_fusion_rules_free(nnm_fusion_rules *rules); /* NULL is fine */
 
-/* Whether the pair rule BF_first_second says fuse. */
+/* What BF_first_second says; several rules about one pair (BF_a_b, BFX_a_b) allow it when one of them does. O(1). */
+nnm_fusion_answer nnm_fusion_rules_ask(const nnm_fusion_rules *rules, const char *first, const char *second);
+/* Whether the answer is NNM_FUSION_ALLOWED. */
 bool nnm_fusion_rules_allow(const nnm_fusion_rules *rules, const char *first, const char *second);
 
 #endif
