@@ -37,7 +37,12 @@ test: build build-sanitize/build.ninja ## everything that must hold: unit, corpu
 	@tools/test.sh $(PROGRAM) $(BUILD) build-sanitize
 
 bench: build ## side by side with nn-meter 2.0; writes docs/bench.md
-	@tools/bench.sh $(PROGRAM) $(BUILD)
+	@$(SETUP) venv $(VENV) tools/requirements/test.txt
+	@ninja -C $(BUILD) --quiet bench/bench_predict
+	@reference=; $(SETUP) venv .venv-nn-meter-2.0 tools/requirements/nn-meter-2.0.txt && \
+	  reference='--reference .venv-nn-meter-2.0'; \
+	$(VENV)/bin/python bench/bench.py --program $(PROGRAM) --bench-program $(BUILD)/bench/bench_predict \
+	  $$reference --write docs/bench.md $(BENCH_OPTIONS)
 
 accuracy: build ## error of the shipped predictors on models they never saw
 	@$(SETUP) venv $(VENV) tools/requirements/test.txt
@@ -58,7 +63,8 @@ format: ## rewrite the C and Python sources in the project's format
 	@tools/lint.sh --write
 
 docs: build ## rewrite the generated regions of README.md and docs/
-	@python3 tools/generate_docs.py --program $(PROGRAM)
+	@ninja -C $(BUILD) --quiet tools/lists
+	@python3 tools/generate_docs.py --program $(PROGRAM) --lists $(BUILD)/tools/lists
 
 examples: ## export the bundled models anew (torch)
 	@$(SETUP) venv .venv-train tools/requirements/train.txt

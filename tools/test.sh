@@ -19,6 +19,9 @@ part 'sanitized build' ninja -C "$sanitized" --quiet
 part 'unit, corpus, layer and header tests, with ASan and UBSan' meson test -C "$sanitized" --no-rebuild --print-errorlogs
 part 'the same, optimised' meson test -C "$build" --no-rebuild --print-errorlogs
 
+part 'lists for the documentation' ninja -C "$build" --quiet tools/lists
+part 'documentation is current' python3 tools/generate_docs.py --check --program "$program" --lists "$build/tools/lists"
+
 if tools/setup.sh venv .venv tools/requirements/test.txt; then
   PATH=$PWD/.venv/bin:$PATH
   export PATH

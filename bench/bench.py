@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+"""Side by side with nn-meter 2.0 from PyPI: same models, same predictor, same run. Prints a table; writes docs/bench.md.
+
+usage: bench.py --program build/nn-meter --bench-program build/bench/bench_predict [--reference FOLDER] [--write FILE]
+
+Exit 1 when a bound that the project promises is missed, or when the two tools disagree on a latency. The predictor that
+both use is the legacy one of shared/legacy: the only one of nn-Meter 2.0's that can still be had. Without that folder,
+or without nn-meter 2.0 (no PyPI), only our own side is measured, and the table says so.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from models import residual_chain, write_with_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = [ROOT / "examples" / f"{name}.onnx" for name in ("mobilenet_v2", "resnet18", "squeezenet")]
+DEVICE = "cortexA76cpu_tflite21"
+LEGACY = "k8"
+NODE_COUNTS = (100, 1_000, 10_000, 100_000)
+FOLDER_MODELS = 3_000
+SIDE_BY_SIDE_NODES = 150
+
+
+def run(command, environment):
+    """Runs command; (seconds, peak MiB). Its output is thrown away; a failure is ours."""
+    with tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            sys.exit(f"{' '.join(map(str, command))}\nfailed: {errors.read().decode(errors='replace')[-2000:]}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def repeat(command, environment, count):
+    """The median time of count runs and the largest memory peak: what a person waits for."""
+    runs = [run(command, environment) for _ in range(count)]
+    return statistics.median(seconds for seconds, _ in runs), max(peak for _, peak in runs)
+
+
+def in_process(command, environment):
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if output.returncode:
+        sys.exit(f"{' '.join(map(str, command))}\nfailed: {output.stderr[-2000:]}")
+    return [json.loads(line) for line in output.stdout.splitlines()]
+
+
+class Reference:
+    """nn-meter 2.0 in its own virtual environment and home, with the legacy predictor registered."""
+
+    def __init__(self, folder, home, legacy):
+        self.folder = folder
+        self.environment = {**os.environ, "HOME": str(home), "OMP_NUM_THREADS": "1"}
+        kernels = "".join(f"\n  - {path.stem}" for path in sorted(legacy.glob("*.pkl")))
+        card = home / "k8.yaml"
+        card.write_text(
+            f"name: {LEGACY}\nversion: 1.0\ncategory: cpu\npackage_location: {legacy}\nkernel_predictors:{kernels}\n"
+        )
+        run([folder / "bin" / "nn-meter", "register", "--predictor", card], self.environment)
+
+    def predict_command(self, path):
+        return [self.folder / "bin" / "nn-meter", "predict", "--predictor", LEGACY, "--onnx", path]
+
+    def in_process(self, repeats, paths):
+        script = ROOT / "bench" / "reference.py"
+        return in_process([self.folder / "bin" / "python", script, LEGACY, str(repeats), *paths], self.environment)
+
+
+class Own:
+    def __init__(self, program, bench_program, home):
+        self.program, self.bench_program = program, bench_program
+        self.environment = {**os.environ, "NN_METER_HOME": str(home)}
+
+    def import_legacy(self, legacy):
+        run([self.program, "import-predictor", legacy, "--name", LEGACY, "--version", "1.0"], self.environment)
+
+    def predict_command(self, predictor, path, *options):
+        return [self.program, "predict", "--predictor", predictor, "--onnx", path, *options]
+
+    def in_process(self, predictor, repeats, paths):
+        return in_process([self.bench_program, predictor, str(repeats), *paths], self.environment)
+
+
+class Table:
+    """The report: rows of text, and whether every promise was kept."""
+
+    def __init__(self):
+        self.sections, self.missed = [], []
+
+    def section(self, title, text, header, rows):
+        self.sections.append((title, text, header, rows))
+
+    def bound(self, what, value, least=None, most=None):
+        kept = (least is None or value >= least) and (most is None or value <= most)
+        if not kept:
+            self.missed.append(f"{what}: {value:.4g}, promised {f'>= {least}' if least is not None else f'<= {most}'}")
+        return "yes" if kept else "**no**"
+
+    def text(self):
+        lines = []
+        for title, text, header, rows in self.sections:
+            lines += [f"## {title}", "", text, "", "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+            lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
+        return "\n".join(lines)
+
+
+def milliseconds(seconds):
+    return f"{seconds * 1e3:,.1f} ms" if seconds < 1 else f"{seconds:,.2f} s"
+
+
+def short(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
+
+
+def whole_process(table, own, reference, models, repeats):
+    rows = []
+    for path in models:
+        for predictor in (LEGACY, DEVICE) if reference else (DEVICE,):
+            seconds, peak = repeat(own.predict_command(predictor, path), own.environment, 5 * repeats)
+            row = [path.stem, predictor, milliseconds(seconds), f"{peak:.1f} MiB"]
+            if reference and predictor == LEGACY:
+                old_seconds, old_peak = repeat(reference.predict_command(path), reference.environment, repeats)
+                faster, leaner = old_seconds / seconds, old_peak / peak
+                row += [milliseconds(old_seconds), f"{old_peak:.0f} MiB", f"{short(faster)}x", f"1/{short(leaner)}"]
+                kept = table.bound(f"whole process, {path.stem}: times faster", faster, least=300)
+                lean = table.bound(f"whole process, {path.stem}: times less memory", leaner, least=20)
+                row.append(kept if kept == lean else "**no**")
+            else:
+                row += ["", "", "", "", ""]
+            rows.append(row)
+    table.section(
+        "One ONNX file, whole process",
+        "Start, load the predictor, read the model, predict, print, end. Median of repeated runs; peak resident memory.\n"
+        "Promised: 300 times faster, 1/20 of the memory.",
+        ["model", "predictor", "time", "memory", "nn-meter 2.0", "its memory", "faster", "memory", "kept"],
+        rows,
+    )
+
+
+def inside_process(table, own, reference, models, repeats):
+    rows = []
+    own_device = own.in_process(DEVICE, 200, models)
+    if reference:
+        own_legacy = own.in_process(LEGACY, 200, models)
+        old = reference.in_process(repeats * 2, models)
+    for index, path in enumerate(models):
+        device_ms = own_device[index]["total_ms"]["median"]
+        row = [path.stem, f"{device_ms:.3f} ms"]
+        if reference:
+            new, before = own_legacy[index], old[index]
+            if "error" in before:
+                sys.exit(f"nn-meter 2.0 on {path}: {before['error']}")
+            difference = abs(new["latency_ms"] / before["latency_ms"] - 1)
+            table.bound(f"{path.stem}: relative difference of the two latencies", difference, most=1e-8)
+            faster = before["total_ms"]["median"] / new["total_ms"]["median"]
+            row += [f"{new['total_ms']['median']:.3f} ms", f"{before['total_ms']['median']:.1f} ms", f"{short(faster)}x"]
+            row += [f"{difference:.0e}" if difference else "0"]
+            row += [table.bound(f"in process, {path.stem}: times faster", faster, least=300)]
+        else:
+            row += [""] * 5
+        rows.append(row)
+    table.section(
+        "From file to milliseconds, in process",
+        "The predictor is loaded; each repetition opens the file anew. Medians. Promised: 300 times faster with the same\n"
+        f"predictor ({LEGACY}). The two tools' latencies must agree.",
+        ["model", DEVICE, LEGACY, "nn-meter 2.0, " + LEGACY, "faster", "relative difference", "kept"],
+        rows,
+    )
+
+
+def folder(table, own, reference, models, temporary):
+    rows = []
+
+    def fill(name, count):
+        target = temporary / name
+        target.mkdir()
+        for number in range(count):
+            source = models[number % len(models)]
+            shutil.copyfile(source, target / f"{source.stem}_{number}.onnx")
+        return target
+
+    many = fill("many", FOLDER_MODELS)
+    rate = {}
+    for predictor in (DEVICE, LEGACY) if reference else (DEVICE,):
+        command = own.predict_command(predictor, many, "--jobs", "1", "--jsonl")
+        seconds, peak = repeat(["taskset", "-c", "0", *command], own.environment, 3)
+        rate[predictor] = FOLDER_MODELS / seconds
+        kept = table.bound(f"folder, {predictor}: models/s", rate[predictor], least=1_500)
+        rows.append([f"this, {predictor}", FOLDER_MODELS, f"{rate[predictor]:,.0f}", f"{peak:.0f} MiB", "", kept])
+    if reference:
+        some = fill("some", 30)
+        seconds, peak = run(reference.predict_command(some), reference.environment)
+        old = 30 / seconds
+        rows.append([f"nn-meter 2.0, {LEGACY}", 30, f"{old:,.1f}", f"{peak:.0f} MiB", f"1/{short(rate[LEGACY] / old)}", ""])
+    table.section(
+        "A folder, one core",
+        "Whole process, start and end included, the bundled models and a chain of 150 nodes in turn. Promised: 1,500\n"
+        "models a second.",
+        ["tool", "models", "models/s", "memory", "of our rate", "kept"],
+        rows,
+    )
+
+
+def growth(table, own, temporary):
+    rows, per_node = [], []
+    for count in NODE_COUNTS:
+        model = residual_chain(count)
+        path = temporary / f"chain{count}.onnx"
+        path.write_bytes(model.SerializeToString())
+        nodes = len(model.graph.node)
+        result = own.in_process(DEVICE, max(5, min(200, 200_000 // count)), [path])[0]
+        spans = [result[f"{span}_ms"]["min"] for span in ("read", "shapes", "predict", "total")]
+        per_node.append(spans[-1] * 1e3 / nodes)
+        rows.append([f"{nodes:,}", *(f"{span:,.3f}" for span in spans), f"{per_node[-1]:.3f}", f"{result['peak_kib'] / 1024:.0f}"])
+    table.bound("growth: time per node at 100,000 nodes against the best", per_node[-1] / min(per_node), most=2.5)
+    table.section(
+        "Cost against graph size",
+        f"Residual chains, {DEVICE}, in process, best of repeated runs, milliseconds. Promised: linear, that is the last\n"
+        "column but one stays about level (at most 2.5 times the best: caches overflow).",
+        ["nodes", "read", "shapes", "kernels and latency", "total", "µs per node", "peak MiB"],
+        rows,
+    )
+
+
+def large_file(table, own, reference, temporary, repeats):
+    # 27 blocks of two 512-channel 3x3 convolutions
+    nodes, channels, size = 162, 512, 14
+    bare, full = temporary / "structure.onnx", temporary / "weights.onnx"
+    bare.write_bytes(residual_chain(nodes, channels, size).SerializeToString())
+    write_with_weights(residual_chain(nodes, channels, size), full)
+    rows, costs = [], []
+    for path in (bare, full):
+        seconds, peak = repeat(own.predict_command(DEVICE, path), own.environment, 10 * repeats)
+        costs.append((seconds, peak))
+        row = [f"{path.stat().st_size / 1e6:,.2f} MB", milliseconds(seconds), f"{peak:.1f} MiB"]
+        if reference:
+            old_seconds, old_peak = run(reference.predict_command(path), reference.environment)
+            row += [milliseconds(old_seconds), f"{old_peak:,.0f} MiB"]
+        else:
+            row += ["", ""]
+        rows.append(row)
+    table.bound("500 MB file: time against its structure alone", costs[1][0] / costs[0][0], most=1.5)
+    table.bound("500 MB file: MiB more than its structure alone", costs[1][1] - costs[0][1], most=4)
+    table.section(
+        "A 500 MB file",
+        f"The same {nodes} nodes without and with weights, whole process, {DEVICE} here and {LEGACY} there. Promised: no more\n"
+        "than the structure costs (within half of the time and 4 MiB).",
+        ["file", "time", "memory", "nn-meter 2.0", "its memory"],
+        rows,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", type=Path, required=True)
+    parser.add_argument("--bench-program", type=Path, required=True)
+    parser.add_argument("--reference", type=Path, help="virtual environment with nn-meter 2.0")
+    parser.add_argument("--shared", type=Path, default=os.environ.get("NNM_SHARED", ROOT.parent / "shared"))
+    parser.add_argument("--repeats", type=int, default=3, help="runs of the old tool per figure")
+    parser.add_argument("--write", type=Path, help="write the report to this file")
+    options = parser.parse_args()
+    legacy = options.shared / "legacy" / "k8_predictor"
+    table = Table()
+    with tempfile.TemporaryDirectory() as name:
+        temporary = Path(name)
+        own = Own(options.program.resolve(), options.bench_program.resolve(), temporary / "home")
+        reference, missing = None, []
+        if not options.reference:
+            missing.append("nn-meter 2.0 could not be installed from PyPI")
+        if not legacy.is_dir():
+            missing.append(f"no legacy predictor: {legacy} is not there")
+        if missing:
+            print(f"SKIPPED, the whole side of nn-meter 2.0: {'; '.join(missing)}", file=sys.stderr)
+        else:
+            (temporary / "old").mkdir()
+            reference = Reference(options.reference.resolve(), temporary / "old", legacy.resolve())
+            own.import_legacy(legacy.resolve())
+        chain = temporary / f"chain{SIDE_BY_SIDE_NODES}.onnx"
+        chain.write_bytes(residual_chain(SIDE_BY_SIDE_NODES).SerializeToString())
+        models = [*EXAMPLES, chain]
+        whole_process(table, own, reference, models, options.repeats)
+        inside_process(table, own, reference, models, options.repeats)
+        folder(table, own, reference, models, temporary)
+        growth(table, own, temporary)
+        large_file(table, own, reference, temporary, options.repeats)
+    introduction = (
+        "# Benchmark\n\nWritten by `make bench`; both tools in one run on the same machine"
+        f" ({os.cpu_count()} cores, Python {sys.version_info.major}.{sys.version_info.minor}).\n"
+        "nn-meter 2.0 comes from PyPI into a virtual environment of its own, with the versions of\n"
+        "`tools/requirements/nn-meter-2.0.txt`: with current ones it does not start.\n\n"
+    )
+    report = introduction + table.text()
+    print(report)
+    if options.write and reference:
+        options.write.write_text(report)
+    for line in table.missed:
+        print(f"MISSED: {line}")
+    print("every promise kept" if not table.missed else f"{len(table.missed)} promises missed")
+    return bool(table.missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
