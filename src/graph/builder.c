@@ -215,6 +215,7 @@ nnm_status nnm_graph_builder_declare(nnm_graph_builder *builder, nnm_tensor_id i
       if (clean[i] < -1) clean[i] = -1;
     dims = clean;
   }
+  if (tensor->constant && dims != tensor->constant->dims) return NNM_OK; /* its own elements know better */
   if (dtype != NNM_DTYPE_UNKNOWN) tensor->dtype = dtype;
   if (rank >= 0) {
     tensor->rank = rank;

@@ -1,0 +1,97 @@
+#include "readers/content.h"
+
+#include <string.h>
+
+#define EXPORT_TORCH "export the model with torch.onnx.export and give the .onnx file"
+#define EXPORT_TENSORFLOW "convert the model with tf2onnx and give the .onnx file"
+
+typedef struct signature {
+  size_t offset;
+  const char *bytes;
+  size_t size;
+  const char *is, *remedy; /* "it is ...; do ..." */
+} signature;
+
+#define SIGNATURE(offset, bytes, looks_like, remedy) {offset, bytes, sizeof(bytes) - 1, looks_like, remedy}
+
+/* The first row that fits counts. */
+static const signature signatures[] = {
+    SIGNATURE(0, "version https://git-lfs", "looks like a Git LFS pointer, not the file itself", "run: git lfs pull"),
+    SIGNATURE(0, "PK\x03\x04", "looks like a zip archive (a PyTorch .pt, Keras .keras or NumPy .npz file?)",
+              "export the model to ONNX (torch.onnx.export, tf2onnx) and give the .onnx file"),
+    SIGNATURE(4, "TFL3", "looks like a TensorFlow Lite model", EXPORT_TENSORFLOW),
+    SIGNATURE(4, "ORTM", "looks like an ONNX Runtime .ort model", "give the .onnx file that it was made from"),
+    SIGNATURE(0, "\x89HDF", "looks like an HDF5 file (Keras .h5?)", EXPORT_TENSORFLOW),
+    SIGNATURE(0, "GGUF", "looks like a GGUF file, which holds weights but no graph", "give an ONNX export of the model"),
+    SIGNATURE(0, "\x80\x02", "looks like a Python pickle (an old PyTorch file?)", EXPORT_TORCH),
+    SIGNATURE(0, "\x80\x03", "looks like a Python pickle", EXPORT_TORCH),
+    SIGNATURE(0, "\x80\x04", "looks like a Python pickle", EXPORT_TORCH),
+    SIGNATURE(0, "\x80\x05", "looks like a Python pickle", EXPORT_TORCH),
+    SIGNATURE(0, "\x93NUMPY", "looks like a NumPy array", "give the model, not its data"),
+    SIGNATURE(0, "NNMETER", "looks like a predictor file", "give it with --predictor, and a model as the file"),
+    SIGNATURE(0, "7767517", "looks like an ncnn model", "give the ONNX file that it was made from"),
+    SIGNATURE(0, "\x1f\x8b", "is gzip-compressed", "unpack it first"),
+    SIGNATURE(0, "\xfd""7zXZ", "is xz-compressed", "unpack it first"),
+    SIGNATURE(0, "BZh", "is bzip2-compressed", "unpack it first"),
+    SIGNATURE(0, "\x28\xb5\x2f\xfd", "is zstd-compressed", "unpack it first"),
+    SIGNATURE(0, "<?xml", "looks like XML (an OpenVINO model?)", "give the ONNX file that it was made from"),
+    SIGNATURE(0, "<!DOCTYPE", "looks like a web page", "the download went wrong: fetch the file itself"),
+    SIGNATURE(0, "<!doctype", "looks like a web page", "the download went wrong: fetch the file itself"),
+    SIGNATURE(0, "<html", "looks like a web page", "the download went wrong: fetch the file itself"),
+    SIGNATURE(0, "%PDF", "looks like a PDF document", "give a model file"),
+    SIGNATURE(0, "\x89PNG", "looks like a PNG image", "give a model file"),
+    SIGNATURE(0, "\xff\xd8\xff", "looks like a JPEG image", "give a model file"),
+    SIGNATURE(0, "\x7f""ELF", "looks like a program", "give a model file"),
+    SIGNATURE(8, "{\"", "looks like a safetensors file, which holds weights but no graph", "give an ONNX export of the model"),
+    SIGNATURE(0, "\x08\x01\x12", "looks like a TensorFlow SavedModel or a Core ML model", EXPORT_TENSORFLOW),
+};
+
+static const signature *find_signature(const unsigned char *data, size_t size) {
+  for (size_t i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
+    const signature *row = &signatures[i];
+    if (size >= row->offset + row->size && !memcmp(data + row->offset, row->bytes, row->size)) return row;
+  }
+  return NULL;
+}
+
+/* The first byte that is not white space; 0 at the end. */
+static unsigned char first_byte(const unsigned char *data, size_t size) {
+  for (size_t i = 0; i < size && i < 4096; i++)
+    if (!strchr(" \t\r\n", data[i]) || !data[i]) return data[i];
+  return 0;
+}
+
+static bool is_text(const unsigned char *data, size_t size) {
+  for (size_t i = 0; i < size && i < 512; i++)
+    if (data[i] < 0x20 && !strchr("\t\r\n", data[i])) return false;
+  return size > 0;
+}
+
+/* A frozen TensorFlow graph is a row of nodes: field 1, whose own field 1 (the name) comes first. */
+static bool is_frozen_graph(const unsigned char *data, size_t size) {
+  if (size < 8 || data[0] != 0x0a) return false;
+  size_t at = 1;
+  while (at < 5 && data[at] >= 0x80) at++;
+  return data[at + 1] == 0x0a;
+}
+
+static signature recognise(const unsigned char *data, size_t size) {
+  const signature *row = find_signature(data, size);
+  unsigned char first = first_byte(data, size);
+  if (!size) return (signature){.is = "is empty", .remedy = "fetch or export it again"};
+  if (row) return *row;
+  if (first == '{' || first == '[')
+    return (signature){.is = "looks like JSON",
+                       .remedy = "give an .onnx file, or an nn-Meter IR file (one object with a key for each node)"};
+  if (is_frozen_graph(data, size))
+    return (signature){.is = "looks like a frozen TensorFlow graph", .remedy = EXPORT_TENSORFLOW};
+  if (is_text(data, size)) return (signature){.is = "looks like plain text", .remedy = "give an .onnx file"};
+  return (signature){.is = "is damaged, or of a kind that is not known here",
+                     .remedy = "fetch it again, or export the model to ONNX"};
+}
+
+nnm_status nnm_fail_content(nnm_error *error, const char *format, const unsigned char *data, size_t size) {
+  signature content = recognise(data, size);
+  return nnm_fail(error, NNM_ERROR_FORMAT, NULL, "not a model%s%s: it %s; %s", format ? " of format " : "",
+                  format ? format : "", content.is, content.remedy);
+}

@@ -1,0 +1,10 @@
+/* What untrusted bytes look like, for messages about files that are not what was expected. */
+#ifndef NNM_READERS_CONTENT_H
+#define NNM_READERS_CONTENT_H
+
+#include "base/status.h"
+
+/* Fails with what the content looks like and what to do with it. format: the format that was asked for, or NULL. */
+nnm_status nnm_fail_content(nnm_error *error, const char *format, const unsigned char *data, size_t size);
+
+#endif

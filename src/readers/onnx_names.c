@@ -1,0 +1,130 @@
+#include <string.h>
+
+#include "base/limits.h"
+#include "readers/onnx_reader.h"
+
+/* The length of the UTF-8 sequence at text, or 0 when there is none. */
+static size_t utf8_length(const unsigned char *text, size_t left) {
+  static const struct {
+    unsigned char mask, lead;
+    uint32_t least;
+  } forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+  for (size_t extra = 0; extra < 4; extra++) {
+    if ((text[0] & forms[extra].mask) != forms[extra].lead) continue;
+    if (extra >= left) return 0;
+    uint32_t code = text[0] & (unsigned char)~forms[extra].mask;
+    for (size_t i = 1; i <= extra; i++) {
+      if ((text[i] & 0xc0) != 0x80) return 0;
+      code = code << 6 | (text[i] & 0x3f);
+    }
+    bool is_surrogate = code >= 0xd800 && code < 0xe000;
+    return code < forms[extra].least || code > 0x10ffff || is_surrogate ? 0 : extra + 1;
+  }
+  return 0;
+}
+
+static bool is_utf8(const unsigned char *text, size_t size) {
+  for (size_t at = 0; at < size;) {
+    if (text[at] && text[at] < 0x80) {
+      at++;
+      continue;
+    }
+    size_t length = text[at] ? utf8_length(text + at, size - at) : 0;
+    if (!length) return false;
+    at += length;
+  }
+  return true;
+}
+
+/* Checks a name without keeping it. */
+static nnm_status check_name(onnx_reader *reader, const nnm_wire_field *field) {
+  if (field->size > NNM_LIMIT_NAME_BYTES)
+    return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
+                         "a name of %zu bytes; the limit is %d: shorten it, or export the model again", field->size,
+                         NNM_LIMIT_NAME_BYTES);
+  if (!is_utf8(field->bytes, field->size))
+    return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, field->bytes,
+                         "a name that is not UTF-8 text; the file is damaged: fetch or export it again");
+  return nnm_wire_spend(&reader->file, field->size / 8);
+}
+
+static nnm_status intern(onnx_reader *reader, const char *text, size_t length, const char **out) {
+  *out = nnm_graph_builder_intern(reader->builder, length ? text : "", length);
+  return *out ? NNM_OK : nnm_fail_memory(reader->file.error);
+}
+
+nnm_status nnm_onnx_name(onnx_reader *reader, const nnm_wire_field *field, const char **out) {
+  NNM_TRY(check_name(reader, field));
+  return intern(reader, (const char *)field->bytes, field->size, out);
+}
+
+nnm_status nnm_onnx_text(onnx_reader *reader, const nnm_wire_field *field, const char **out) {
+  size_t size = field->size < NNM_LIMIT_NAME_BYTES ? field->size : NNM_LIMIT_NAME_BYTES;
+  NNM_TRY(nnm_wire_spend(&reader->file, size / 8));
+  if (is_utf8(field->bytes, size)) return intern(reader, (const char *)field->bytes, size, out);
+  reader->name.length = 0;
+  for (size_t at = 0; at < size;) {
+    size_t length = field->bytes[at] ? utf8_length(field->bytes + at, size - at) : 0;
+    nnm_text_add_bytes(&reader->name, length ? (const char *)field->bytes + at : "?", length ? length : 1);
+    at += length ? length : 1;
+  }
+  if (reader->name.failed) return nnm_fail_memory(reader->file.error);
+  return intern(reader, reader->name.data, reader->name.length, out);
+}
+
+nnm_status nnm_onnx_scoped_name(onnx_reader *reader, const nnm_wire_field *field, const char **out) {
+  if (!reader->scope || !field->size) return nnm_onnx_name(reader, field, out);
+  NNM_TRY(check_name(reader, field));
+  size_t prefix = strlen(reader->scope->prefix);
+  if (prefix + field->size > NNM_LIMIT_NAME_BYTES)
+    return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
+                         "a name of more than %d bytes after inlining functions; shorten the names of its nodes",
+                         NNM_LIMIT_NAME_BYTES);
+  NNM_TRY(nnm_wire_spend(&reader->file, prefix / 8));
+  reader->name.length = 0;
+  nnm_text_add_bytes(&reader->name, reader->scope->prefix, prefix);
+  nnm_text_add_bytes(&reader->name, (const char *)field->bytes, field->size);
+  if (reader->name.failed) return nnm_fail_memory(reader->file.error);
+  return intern(reader, reader->name.data, reader->name.length, out);
+}
+
+/* What a name means to the function being inlined. */
+static nnm_status formal_tensor(onnx_reader *reader, const nnm_wire_field *field, int32_t *out) {
+  *out = NAME_OF_FUNCTION;
+  if (!reader->scope) return NNM_OK;
+  const int32_t *slot = nnm_strings_value(&reader->scope->names, (const char *)field->bytes, field->size); /* not empty */
+  if (!slot) return nnm_fail_memory(reader->file.error);
+  *out = *slot;
+  return NNM_OK;
+}
+
+nnm_status nnm_onnx_tensor_read(onnx_reader *reader, const nnm_wire_field *field, nnm_tensor_id *out) {
+  *out = -1;
+  if (!field->size) return NNM_OK; /* an optional input left out */
+  const char *name;
+  NNM_TRY(nnm_onnx_scoped_name(reader, field, &name));
+  int32_t formal;
+  NNM_TRY(formal_tensor(reader, field, &formal));
+  if (formal != NAME_OF_FUNCTION) {
+    /* a body inside the function may define a tensor of the same name, which then hides the formal one */
+    bool in_body = reader->body_depth > reader->scope->body_depth;
+    nnm_tensor_id hiding = in_body ? nnm_graph_builder_find_tensor(reader->builder, name) : -1;
+    *out = hiding >= 0 ? hiding : formal == NAME_ABSENT ? -1 : formal;
+    return NNM_OK;
+  }
+  return nnm_graph_builder_tensor(reader->builder, name, out, reader->file.error);
+}
+
+nnm_status nnm_onnx_tensor_written(onnx_reader *reader, const nnm_wire_field *field, nnm_tensor_id *out) {
+  *out = -1;
+  if (!field->size) return NNM_OK; /* an optional output left out */
+  const char *name;
+  NNM_TRY(nnm_onnx_scoped_name(reader, field, &name));
+  int32_t formal;
+  NNM_TRY(formal_tensor(reader, field, &formal));
+  if (formal >= 0 && reader->body_depth == reader->scope->body_depth) {
+    *out = formal;
+    return NNM_OK;
+  }
+  return nnm_graph_builder_local_tensor(reader->builder, name, out, reader->file.error);
+}

@@ -1,0 +1,104 @@
+/* Weights that a model takes as inputs (torch's export_params=False, and tools that drop initializers).
+ *
+ * A graph input counts as a weight when its shape is fully declared and
+ *   1. everything that reads it does so through a port that takes weights in every network (the filter of a Conv, the
+ *      scale of a BatchNormalization ...), or
+ *   2. everything that reads it does so through such a port or one that often takes weights (an operand of Add, the
+ *      second matrix of a MatMul, the table of a Gather ...), and there is evidence that the file was written without
+ *      its parameters: the input is called like one, or stands behind an input that rule 1 made a weight (exporters
+ *      list the data first).
+ * Everything else is data: calling data a weight would hide a model's work, the other way round only costs a note. */
+#include <string.h>
+
+#include "readers/onnx_reader.h"
+
+enum port_kind { PORT_WEIGHT = 1, PORT_PERHAPS = 2, PORT_DATA = 4 };
+
+typedef struct weight_ports {
+  const char *type;
+  uint32_t surely, perhaps; /* sets of input ports */
+} weight_ports;
+
+#define PORT(n) (1U << (n))
+static const weight_ports weight_port_table[] = {
+    {"Add", 0, PORT(0) | PORT(1)},
+    {"BatchNormalization", PORT(1) | PORT(2) | PORT(3) | PORT(4), 0},
+    {"Cast", 0, PORT(0)},
+    {"Concat", 0, UINT32_MAX},
+    {"Conv", PORT(1) | PORT(2), 0},
+    {"ConvInteger", PORT(1) | PORT(2) | PORT(3), 0},
+    {"ConvTranspose", PORT(1) | PORT(2), 0},
+    {"DeformConv", PORT(1) | PORT(3), 0},
+    {"DequantizeLinear", PORT(1) | PORT(2), PORT(0)},
+    {"Div", 0, PORT(0) | PORT(1)},
+    {"Expand", 0, PORT(0)},
+    {"GRU", PORT(1) | PORT(2) | PORT(3), 0},
+    {"Gather", 0, PORT(0)},
+    {"Gemm", PORT(1) | PORT(2), 0},
+    {"GroupNormalization", PORT(1) | PORT(2), 0},
+    {"Identity", 0, PORT(0)},
+    {"InstanceNormalization", PORT(1) | PORT(2), 0},
+    {"LSTM", PORT(1) | PORT(2) | PORT(3) | PORT(7), 0},
+    {"LayerNormalization", PORT(1) | PORT(2), 0},
+    {"MatMul", 0, PORT(1)},
+    {"MatMulInteger", PORT(2) | PORT(3), PORT(1)},
+    {"Mul", 0, PORT(0) | PORT(1)},
+    {"PRelu", PORT(1), 0},
+    {"Pow", 0, PORT(1)},
+    {"QLinearConv", PORT(1) | PORT(2) | PORT(3) | PORT(4) | PORT(5) | PORT(6) | PORT(7) | PORT(8), 0},
+    {"QuantizeLinear", PORT(1) | PORT(2), PORT(0)},
+    {"RMSNormalization", PORT(1), 0},
+    {"RNN", PORT(1) | PORT(2) | PORT(3), 0},
+    {"Reshape", 0, PORT(0)},
+    {"Sub", 0, PORT(0) | PORT(1)},
+    {"Transpose", 0, PORT(0)},
+    {"Unsqueeze", 0, PORT(0)},
+};
+enum { WEIGHT_PORT_ROWS = sizeof weight_port_table / sizeof weight_port_table[0] };
+
+static bool ends_with(const nnm_wire_field *name, const char *ending) {
+  size_t length = strlen(ending);
+  return name->size > length && !memcmp(name->bytes + name->size - length, ending, length);
+}
+
+nnm_status nnm_onnx_note_input(onnx_reader *reader, const nnm_wire_field *name, bool known_shape) {
+  bool named = ends_with(name, ".weight") || ends_with(name, ".bias") || ends_with(name, ".running_mean") ||
+               ends_with(name, ".running_var");
+  return nnm_onnx_push(reader, &reader->input_uses, &(onnx_input_use){known_shape, named, 0});
+}
+
+static uint8_t kind_of_port(const weight_ports *row, uint32_t port) {
+  if (!row || port >= 32) return PORT_DATA;
+  return row->surely & PORT(port) ? PORT_WEIGHT : row->perhaps & PORT(port) ? PORT_PERHAPS : PORT_DATA;
+}
+
+void nnm_onnx_note_use(onnx_reader *reader, const nnm_node *node) {
+  const weight_ports *row = NULL;
+  bool looked_up = false;
+  for (uint32_t i = 0; i < node->input_count; i++) {
+    nnm_tensor_id tensor = node->inputs[i];
+    if (tensor < 0 || (size_t)tensor >= reader->input_uses.count) continue;
+    for (int r = 0; !looked_up && r < WEIGHT_PORT_ROWS && !*node->domain; r++)
+      if (!strcmp(weight_port_table[r].type, node->type)) row = &weight_port_table[r];
+    looked_up = true;
+    ONNX_ITEM(reader->input_uses, onnx_input_use, tensor)->ports |= kind_of_port(row, i);
+  }
+}
+
+void nnm_onnx_note_data_use(onnx_reader *reader, nnm_tensor_id tensor) {
+  if (tensor >= 0 && (size_t)tensor < reader->input_uses.count)
+    ONNX_ITEM(reader->input_uses, onnx_input_use, tensor)->ports |= PORT_DATA;
+}
+
+nnm_status nnm_onnx_mark_weights(onnx_reader *reader) {
+  bool behind_weight = false;
+  for (size_t i = 0; i < reader->input_uses.count; i++) {
+    const onnx_input_use *use = ONNX_ITEM(reader->input_uses, onnx_input_use, i);
+    if (!use->known_shape || !use->ports || (use->ports & PORT_DATA)) continue;
+    bool surely = use->ports == PORT_WEIGHT;
+    if (!surely && !use->named_like_weight && !behind_weight) continue;
+    behind_weight |= surely;
+    NNM_TRY(nnm_graph_builder_weight(reader->builder, (nnm_tensor_id)i, NULL, reader->file.error));
+  }
+  return NNM_OK;
+}
