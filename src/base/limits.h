@@ -18,6 +18,8 @@ enum {
   NNM_LIMIT_JSON_DEPTH = 64,         /* nesting of a JSON document */
   NNM_LIMIT_FOLDED_ELEMENTS = 65536, /* elements of a constant that shape inference computes with */
   NNM_LIMIT_KERNEL_MEMBERS = 4096,   /* nodes in one kernel */
+  NNM_LIMIT_PICKLE_OPERATIONS = 4 << 20, /* steps of one pickle; a forest of 1000 trees takes 130,000 */
+  NNM_LIMIT_PICKLE_STACK = 1 << 20,  /* values on a pickle's stack */
   NNM_LIMIT_NOTES = 200              /* notes of one result; more are counted, not listed */
 };
 

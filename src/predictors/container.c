@@ -1,12 +1,12 @@
 #include "predictors/container.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "base/checked.h"
 #include "base/cursor.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "predictors/predictor.h"
 
@@ -118,7 +118,8 @@ static nnm_status read_info_texts(const json_t *info, nnm_arena *arena, nnm_cont
   NNM_TRY(info_text(info, "version", NULL, arena, &out->version, error));
   NNM_TRY(info_text(info, "kind", NULL, arena, &out->kind, error));
   NNM_TRY(info_text(info, "card", "", arena, &out->card, error));
-  if (nnm_check_predictor_name(out->name, error) != NNM_OK || nnm_check_predictor_version(out->version, error) != NNM_OK)
+  if (nnm_check_predictor_name(out->name, error) != NNM_OK ||
+      nnm_check_predictor_version(out->version, error) != NNM_OK)
     return fail_format(error, "info", "the predictor's name or version is none that can be");
   return NNM_OK;
 }
@@ -127,10 +128,9 @@ static nnm_status read_info(nnm_section info, nnm_arena *arena, nnm_container *o
   if (info.size > MOST_INFO_BYTES)
     return nnm_fail(error, NNM_ERROR_LIMIT, "info", "%zu bytes, and at most %d are read; the file is damaged",
                     info.size, MOST_INFO_BYTES);
-  json_error_t fault;
-  json_t *json = json_loadb((const char *)info.data, info.size, JSON_REJECT_DUPLICATES, &fault);
-  if (!json)
-    return nnm_fail(error, NNM_ERROR_FORMAT, "info", "is not JSON (%s); the predictor file is damaged", fault.text);
+  json_t *json;
+  if (nnm_json_parse(info.data, info.size, &json, error) != NNM_OK)
+    return fail_format(error, "info", "the section is not JSON");
   nnm_status status = read_info_texts(json, arena, out, error);
   json_decref(json);
   return status;
@@ -145,8 +145,7 @@ nnm_status nnm_container_open(const unsigned char *data, size_t size, nnm_arena 
   nnm_cursor table = nnm_cursor_over(data, size);
   nnm_cursor_take(&table, HEADER_SIZE);
   size_t table_end = HEADER_SIZE + (size_t)count * SECTION_ENTRY_SIZE;
-  for (uint32_t i = 0; i < count; i++)
-    NNM_TRY(read_section(&table, data, size, table_end, &info, &container, error));
+  for (uint32_t i = 0; i < count; i++) NNM_TRY(read_section(&table, data, size, table_end, &info, &container, error));
   if (!info.data || !container.rules.data || !container.data.data)
     return fail_format(error, "section table", "one of the sections info, rules, data is missing");
   NNM_TRY(read_info(info, arena, &container, error));

@@ -10,8 +10,8 @@
 #include "base/status.h"
 
 enum {
-  NNM_FOREST_NAME_SIZE = 32,    /* bytes, the NUL included */
-  NNM_FOREST_LEAF = 255,        /* in place of a feature number */
+  NNM_FOREST_NAME_SIZE = 32,     /* bytes, the NUL included */
+  NNM_FOREST_LEAF = 255,         /* in place of a feature number */
   NNM_FOREST_MOST_FEATURES = 64, /* nn-Meter's kernels have at most 8 */
   NNM_FOREST_MOST_TREE_NODES = 1 << 24
 };
@@ -21,8 +21,8 @@ enum {
 typedef struct nnm_forest_node {
   uint32_t split; /* low 8 bits: feature number or NNM_FOREST_LEAF; high 24 bits: skip */
   union {
-    float threshold;  /* a row goes left when row[feature] <= threshold */
-    uint32_t leaf;    /* index into leaves */
+    float threshold; /* a row goes left when row[feature] <= threshold */
+    uint32_t leaf;   /* index into leaves */
   } at;
 } nnm_forest_node;
 

@@ -85,7 +85,8 @@ static nnm_status read_entry(nnm_cursor *table, const unsigned char *section, si
   forest->leaf_count = nnm_cursor_u32(table);
   uint64_t offset = nnm_cursor_u64(table);
   if (table->failed || !name[0] || name[NNM_FOREST_NAME_SIZE - 1])
-    return nnm_fail(error, NNM_ERROR_FORMAT, "forest table", "cut short, or a name without end; import the folder anew");
+    return nnm_fail(error, NNM_ERROR_FORMAT, "forest table",
+                    "cut short, or a name without end; import the folder anew");
   memcpy(forest->name, name, NNM_FOREST_NAME_SIZE);
   size_t bytes = body_size(forest); /* of four 32-bit counts: no overflow */
   if (offset % 8 || offset > size || bytes > size - offset)
@@ -103,7 +104,8 @@ static nnm_status read_entries(const unsigned char *section, size_t size, nnm_fo
   for (size_t i = 0; i < count; i++) {
     NNM_TRY(read_entry(&table, section, size, &forests[i], error));
     for (size_t j = 0; j < i; j++)
-      if (!strcmp(forests[i].name, forests[j].name)) return fail_forest(error, &forests[i], "the forest is there twice");
+      if (!strcmp(forests[i].name, forests[j].name))
+        return fail_forest(error, &forests[i], "the forest is there twice");
   }
   return NNM_OK;
 }
@@ -112,10 +114,12 @@ nnm_status nnm_forest_section_read(const unsigned char *section, size_t size, nn
                                    nnm_error *error) {
   nnm_cursor header = nnm_cursor_over(section, size);
   uint32_t version = nnm_cursor_u32(&header), count = nnm_cursor_u32(&header);
-  if (header.failed) return nnm_fail(error, NNM_ERROR_FORMAT, "data", "the section is cut short; import the folder anew");
+  if (header.failed)
+    return nnm_fail(error, NNM_ERROR_FORMAT, "data", "the section is cut short; import the folder anew");
   if (version != SECTION_VERSION)
-    return nnm_fail(error, NNM_ERROR_UNSUPPORTED, "data", "forest layout %u is not known, only %d; import the folder anew",
-                    (unsigned)version, SECTION_VERSION);
+    return nnm_fail(error, NNM_ERROR_UNSUPPORTED, "data",
+                    "forest layout %u is not known, only %d; import the folder anew", (unsigned)version,
+                    SECTION_VERSION);
   if (!count || count > MOST_FORESTS)
     return nnm_fail(error, NNM_ERROR_LIMIT, "data", "%u forests, and 1 to %d are read; import the folder anew",
                     (unsigned)count, MOST_FORESTS);

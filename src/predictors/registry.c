@@ -127,7 +127,8 @@ static nnm_status add_registered(nnm_predictor_list *list, const char *folder, s
   for (struct dirent *file; status == NNM_OK && (file = readdir(directory));) {
     if (file->d_name[0] == '.' || !has_suffix(file->d_name)) continue;
     if (list->count == capacity) {
-      status = nnm_fail(error, NNM_ERROR_LIMIT, folder, "more than %d predictors; move some elsewhere", MOST_REGISTERED);
+      status =
+          nnm_fail(error, NNM_ERROR_LIMIT, folder, "more than %d predictors; move some elsewhere", MOST_REGISTERED);
       break;
     }
     const char *path = nnm_arena_printf(&list->arena, "%s/%s", folder, file->d_name);
@@ -251,8 +252,8 @@ static nnm_status fail_not_found(const nnm_predictor_list *list, const char *nam
   char known[400], nearest_text[100] = "";
   list_known(list, name, known, sizeof known);
   if (known[0]) /* the name is right, so the version is wrong */
-    return nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL, "predictor '%.64s' has no version %.32s; it has %s", name, version,
-                    known);
+    return nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL, "predictor '%.64s' has no version %.32s; it has %s", name,
+                    version, known);
   const char *nearest = nearest_name(list, name);
   if (nearest) snprintf(nearest_text, sizeof nearest_text, " did you mean '%s'?", nearest);
   list_known(list, NULL, known, sizeof known);
@@ -291,8 +292,8 @@ static nnm_status open_path(const char *path, const char *version, nnm_predictor
   nnm_predictor *predictor;
   NNM_TRY(open_file(path, &predictor, error));
   if (version && nnm_compare_versions(predictor->info.version, version)) {
-    nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL, "is version %s, not %.32s; leave the version out", predictor->info.version,
-             version);
+    nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL, "is version %s, not %.32s; leave the version out",
+             predictor->info.version, version);
     nnm_predictor_free(predictor);
     return nnm_fail_in_file(error, NNM_ERROR_NOT_FOUND, path);
   }

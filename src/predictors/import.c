@@ -1,0 +1,246 @@
+/* Registers a folder of nn-Meter 2.0's pickles as a predictor file of kind "forest". */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/limits.h"
+#include "base/mapped_file.h"
+#include "base/text.h"
+#include "predictors/container.h"
+#include "predictors/pickle_forest.h"
+#include "predictors/predictor.h"
+#include "predictors/registry.h"
+
+enum { MOST_PICKLES = 256 };
+
+typedef struct import {
+  const char *folder;
+  nnm_arena arena;
+  size_t count;
+  char *names[MOST_PICKLES]; /* kernel types: the files' names without .pkl, in order */
+  nnm_forest forests[MOST_PICKLES];
+  const char *library; /* the newest scikit-learn version among the pickles */
+} import;
+
+/* ---------------------------------------------------------------- the folder */
+
+static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* length of the name without .pkl; 0 when it is no pickle's name */
+static size_t kernel_name_length(const char *file) {
+  size_t length = strlen(file);
+  return length > 4 && file[0] != '.' && !strcmp(file + length - 4, ".pkl") ? length - 4 : 0;
+}
+
+static nnm_status add_name(import *job, const char *file, size_t length, nnm_error *error) {
+  if (length >= NNM_FOREST_NAME_SIZE)
+    return nnm_fail(error, NNM_ERROR_LIMIT, file,
+                    "the name is longer than %d characters; name it after its kernel type", NNM_FOREST_NAME_SIZE - 1);
+  if (job->count == MOST_PICKLES)
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "more than %d pickles; name the folder of one predictor",
+                    MOST_PICKLES);
+  job->names[job->count] = nnm_arena_text(&job->arena, file, length);
+  return job->names[job->count++] ? NNM_OK : nnm_fail_memory(error);
+}
+
+static nnm_status list_pickles(import *job, nnm_error *error) {
+  DIR *directory = opendir(job->folder);
+  if (!directory) {
+    int code = errno;
+    return nnm_fail(error, code == ENOENT ? NNM_ERROR_NOT_FOUND : NNM_ERROR_IO, NULL,
+                    "cannot open: %s; name the folder that holds the predictor's .pkl files", strerror(code));
+  }
+  nnm_status status = NNM_OK;
+  for (struct dirent *file; status == NNM_OK && (file = readdir(directory));) {
+    size_t length = kernel_name_length(file->d_name);
+    if (length) status = add_name(job, file->d_name, length, error);
+  }
+  closedir(directory);
+  if (status == NNM_OK && !job->count)
+    return nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL,
+                    "no .pkl file in it; name the folder that holds the predictor's pickles and fusion_rules.json");
+  qsort(job->names, job->count, sizeof job->names[0], compare_names); /* the same file whatever the folder's order */
+  return status;
+}
+
+static char *path_in(import *job, const char *name, const char *suffix) {
+  return nnm_arena_printf(&job->arena, "%s/%s%s", job->folder, name, suffix);
+}
+
+/* Repositories that keep large files elsewhere leave these in their place, nn-Meter's own among them. */
+static nnm_status refuse_lfs_pointer(const nnm_mapped_file *file, nnm_error *error) {
+  static const char beginning[] = "version https://git-lfs";
+  if (file->size < sizeof beginning - 1 || memcmp(file->data, beginning, sizeof beginning - 1)) return NNM_OK;
+  return nnm_fail(error, NNM_ERROR_FORMAT, NULL, "is a Git LFS pointer, not the file itself; run git lfs pull");
+}
+
+static nnm_status read_pickle(import *job, size_t index, nnm_error *error) {
+  const char *path = path_in(job, job->names[index], ".pkl");
+  if (!path) return nnm_fail_memory(error);
+  nnm_mapped_file file;
+  NNM_TRY(nnm_map_file(path, &file, error));
+  const char *library = "";
+  nnm_status status = refuse_lfs_pointer(&file, error);
+  if (status == NNM_OK)
+    status = nnm_forest_from_pickle(file.data, file.size, job->names[index], &job->arena, &job->forests[index],
+                                    &library, error);
+  nnm_unmap_file(&file);
+  if (status == NNM_OK && nnm_compare_versions(library, job->library) > 0) job->library = library;
+  return nnm_fail_in_file(error, status, path);
+}
+
+/* The rules as text, once they have been read without complaint; into the arena. */
+static nnm_status read_rules(import *job, const char **text, nnm_error *error) {
+  const char *path = path_in(job, "fusion_rules", ".json");
+  if (!path) return nnm_fail_memory(error);
+  nnm_mapped_file file;
+  nnm_status status = nnm_map_file(path, &file, error);
+  if (status == NNM_ERROR_NOT_FOUND) {
+    nnm_fail(error, status, NULL, "is missing; every nn-Meter predictor comes with one, copy it beside the pickles");
+    return nnm_fail_in_file(error, status, path);
+  }
+  if (status != NNM_OK) return status;
+  nnm_fusion_rules *rules = NULL;
+  status = refuse_lfs_pointer(&file, error);
+  if (status == NNM_OK) status = nnm_fusion_rules_parse(file.data, file.size, &rules, error);
+  if (status == NNM_OK && !(*text = nnm_arena_text(&job->arena, (const char *)file.data, file.size)))
+    status = nnm_fail_memory(error);
+  nnm_fusion_rules_free(rules);
+  nnm_unmap_file(&file);
+  return nnm_fail_in_file(error, status, path);
+}
+
+/* ---------------------------------------------------------------- the predictor file */
+
+static const char *last_part(import *job) {
+  size_t length = strlen(job->folder);
+  while (length > 1 && job->folder[length - 1] == '/') length--;
+  size_t start = length;
+  while (start && job->folder[start - 1] != '/') start--;
+  return nnm_arena_text(&job->arena, job->folder + start, length - start);
+}
+
+static char *describe(import *job) {
+  size_t trees = 0, nodes = 0;
+  for (size_t i = 0; i < job->count; i++) {
+    trees += job->forests[i].tree_count;
+    nodes += job->forests[i].node_count;
+  }
+  const char *folder = last_part(job);
+  return !folder
+             ? NULL
+             : nnm_arena_printf(&job->arena,
+                                "Imported from the nn-Meter predictor folder '%s': %zu random forests%s%s, %zu trees "
+                                "with %zu nodes. Device, accuracy and unit are those of its makers; nn-Meter "
+                                "takes the unit for milliseconds.",
+                                folder, job->count, job->library[0] ? " of scikit-learn " : "", job->library, trees,
+                                nodes);
+}
+
+static nnm_status write_predictor(import *job, const char *name, const char *version, const char *rules,
+                                  const char *path, nnm_error *error) {
+  nnm_predictor_sections sections = {
+      .kind = "forest", .name = name, .version = version, .card = describe(job), .fusion_rules = rules};
+  if (!sections.card) return nnm_fail_memory(error);
+  unsigned char *section, *bytes;
+  size_t size;
+  NNM_TRY(nnm_forest_section_write(job->forests, job->count, &section, &sections.size, error));
+  sections.data = section;
+  nnm_status status = nnm_predictor_write(&sections, &bytes, &size, error);
+  free(section);
+  if (status != NNM_OK) return status;
+  status = nnm_write_file(path, bytes, size, error);
+  free(bytes);
+  return status;
+}
+
+/* ---------------------------------------------------------------- the place */
+
+/* Makes path and the folders above it. */
+static nnm_status make_folders(char *path, nnm_error *error) {
+  for (char *at = path + 1;; at++) {
+    if (*at && *at != '/') continue;
+    char kept = *at;
+    *at = '\0';
+    int failed = mkdir(path, 0755) && errno != EEXIST, code = errno;
+    if (failed) {
+      nnm_fail(error, NNM_ERROR_IO, NULL, "cannot make the folder: %s; set NN_METER_HOME to one that can be written",
+               strerror(code));
+      return nnm_fail_in_file(error, NNM_ERROR_IO, path);
+    }
+    *at = kept;
+    if (!kept) return NNM_OK;
+  }
+}
+
+/* A name and version belong to one predictor, built-in ones included. */
+static nnm_status check_unused(const char *name, const char *version, const char *home, nnm_error *error) {
+  nnm_predictor_list *list;
+  NNM_TRY(nnm_predictor_list_create(home, &list, error));
+  nnm_status status = NNM_OK;
+  for (size_t i = 0; status == NNM_OK && i < nnm_predictor_list_count(list); i++) {
+    const nnm_predictor_info *info = nnm_predictor_list_at(list, i);
+    if (strcasecmp(info->name, name) || nnm_compare_versions(info->version, version)) continue;
+    bool built_in = !strcmp(info->origin, "built in");
+    status =
+        nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "predictor '%s' has a version %s already (%s); %s", info->name,
+                 info->version, info->origin,
+                 built_in ? "give another name or version" : "give another version, or remove that file to replace it");
+  }
+  nnm_predictor_list_free(list);
+  return status;
+}
+
+static nnm_status choose_path(import *job, const char *name, const char *version, const char *home, const char **path,
+                              nnm_error *error) {
+  NNM_TRY(check_unused(name, version, home, error));
+  char *folder;
+  NNM_TRY(nnm_predictors_folder(home, &folder, error));
+  if (!folder)
+    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "no home folder to keep predictors in; set NN_METER_HOME");
+  *path = nnm_arena_printf(&job->arena, "%s/%s-%s" NNM_PREDICTOR_SUFFIX, folder, name, version);
+  nnm_status status = *path ? make_folders(folder, error) : nnm_fail_memory(error);
+  free(folder);
+  struct stat info; /* a damaged file is listed by another name */
+  if (status == NNM_OK && !lstat(*path, &info))
+    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "%s is there already; give another version, or remove it", *path);
+  return status;
+}
+
+static nnm_status read_folder(import *job, const char **rules, nnm_error *error) {
+  NNM_TRY(nnm_fail_in_file(error, list_pickles(job, error), job->folder));
+  NNM_TRY(read_rules(job, rules, error));
+  for (size_t i = 0; i < job->count; i++) NNM_TRY(read_pickle(job, i, error));
+  return NNM_OK;
+}
+
+static nnm_status run_import(import *job, const char *name, const char *version, const char *home, char **path_out,
+                             nnm_error *error) {
+  NNM_TRY(nnm_check_predictor_name(name, error));
+  NNM_TRY(nnm_check_predictor_version(version, error));
+  const char *rules, *path;
+  NNM_TRY(read_folder(job, &rules, error));
+  NNM_TRY(choose_path(job, name, version, home, &path, error));
+  char *copy = path_out ? strdup(path) : NULL;
+  if (path_out && !copy) return nnm_fail_memory(error);
+  nnm_status status = write_predictor(job, name, version, rules, path, error);
+  if (status == NNM_OK && path_out) *path_out = copy;
+  else free(copy);
+  return status;
+}
+
+nnm_status nnm_predictor_import(const char *folder, const char *name, const char *version, const char *home,
+                                char **path_out, nnm_error *error) {
+  import *job = calloc(1, sizeof *job);
+  if (!job) return nnm_fail_memory(error);
+  job->folder = folder;
+  job->library = "";
+  nnm_status status = run_import(job, name, version, home, path_out, error);
+  nnm_arena_free(&job->arena);
+  free(job);
+  return status;
+}
