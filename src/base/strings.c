@@ -4,15 +4,14 @@
 #include <string.h>
 
 typedef struct nnm_strings_slot {
-  const char *text; /* NULL: empty */
+  const char *text; /* NULL: empty; its value lies right before it */
   size_t length;
   uint64_t hash;
-  int32_t value;
 } nnm_strings_slot;
 
-uint64_t nnm_hash_bytes(const void *bytes, size_t size) {
+static uint64_t hash_bytes(const void *bytes, size_t size, uint64_t seed) {
   const unsigned char *at = bytes;
-  uint64_t hash = UINT64_C(0x9e3779b97f4a7c15) ^ size;
+  uint64_t hash = (UINT64_C(0x9e3779b97f4a7c15) ^ size) + seed * UINT64_C(0xd6e8feb86659fd93);
   while (size >= 8) {
     uint64_t word;
     memcpy(&word, at, 8);
@@ -25,6 +24,8 @@ uint64_t nnm_hash_bytes(const void *bytes, size_t size) {
   hash = (hash ^ tail) * UINT64_C(0xc4ceb9fe1a85ec53);
   return hash ^ (hash >> 29);
 }
+
+uint64_t nnm_hash_bytes(const void *bytes, size_t size) { return hash_bytes(bytes, size, 0); }
 
 void nnm_strings_free(nnm_strings *strings) {
   free(strings->slots);
@@ -59,12 +60,16 @@ static nnm_strings_slot *find_or_add(nnm_strings *strings, const char *text, siz
   const char *end = length ? memchr(text, '\0', length) : NULL;
   if (end) length = (size_t)(end - text);
   if (strings->count * 2 >= strings->capacity && !grow(strings)) return NULL;
-  uint64_t hash = nnm_hash_bytes(text, length);
+  /* names come from files that may have been made to collide: where memory lies is not known to who made them */
+  uint64_t hash = hash_bytes(text, length, (uintptr_t)strings->arena);
   nnm_strings_slot *slot = find_slot(strings->slots, strings->capacity, text, length, hash);
   if (slot->text) return slot;
-  const char *copy = nnm_arena_text(strings->arena, text, length);
-  if (!copy) return NULL;
-  *slot = (nnm_strings_slot){copy, length, hash, -1};
+  int32_t *value = nnm_arena_alloc(strings->arena, sizeof *value + length + 1, 1);
+  if (!value) return NULL;
+  *value = -1;
+  char *copy = (char *)(value + 1);
+  if (length) memcpy(copy, text, length);
+  *slot = (nnm_strings_slot){copy, length, hash};
   strings->count++;
   return slot;
 }
@@ -76,5 +81,5 @@ const char *nnm_intern(nnm_strings *strings, const char *text, size_t length) {
 
 int32_t *nnm_strings_value(nnm_strings *strings, const char *text, size_t length) {
   nnm_strings_slot *slot = find_or_add(strings, text, length);
-  return slot ? &slot->value : NULL;
+  return slot ? nnm_interned_value(slot->text) : NULL;
 }

@@ -18,9 +18,12 @@ void nnm_strings_free(nnm_strings *strings); /* frees the table; the texts belon
 /* The one copy of text (need not be NUL-terminated; an embedded NUL ends it). NULL when memory runs out. */
 const char *nnm_intern(nnm_strings *strings, const char *text, size_t length);
 
-/* A number attached to an interned text, for maps from names to ids; *found_value is borrowed until the next call to
- * nnm_intern or nnm_strings_slot_of. New texts start at -1. NULL when memory runs out. */
+/* A number attached to an interned text, for maps from names to ids. New texts start at -1. The place lives as long as
+ * the arena. NULL when memory runs out. */
 int32_t *nnm_strings_value(nnm_strings *strings, const char *text, size_t length);
+
+/* The same for a text that came from nnm_intern, without looking it up. No other text will do. */
+static inline int32_t *nnm_interned_value(const char *interned) { return (int32_t *)(uintptr_t)interned - 1; }
 
 uint64_t nnm_hash_bytes(const void *bytes, size_t size); /* well mixed; not against chosen collisions */
 

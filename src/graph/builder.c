@@ -111,10 +111,8 @@ nnm_status nnm_graph_builder_begin_block(nnm_graph_builder *builder, const char 
   return NNM_OK;
 }
 
-/* What id a name stands for in the current scope; -1: nothing. The slot is borrowed until the next intern. */
-static int32_t *visible(nnm_graph_builder *builder, const char *name) {
-  return nnm_strings_value(&builder->graph->strings, name, strlen(name));
-}
+/* What id an interned name stands for in the current scope; -1: nothing. */
+static int32_t *visible(const char *name) { return nnm_interned_value(name); }
 
 static bool record_change(nnm_graph_builder *builder, const char *name, nnm_tensor_id before, nnm_tensor_id tensor) {
   if (!GROW(builder->changes, builder->change_count, builder->change_capacity)) return false;
@@ -130,11 +128,7 @@ nnm_status nnm_graph_builder_end_block(nnm_graph_builder *builder, nnm_error *er
   if (!builder->depth) return nnm_fail(error, NNM_ERROR_GRAPH, NULL, "a body ends that never began");
   nnm_graph *graph = builder->graph;
   size_t first = builder->scope_start[builder->depth], count = builder->change_count;
-  for (size_t i = count; i-- > first;) {
-    int32_t *slot = visible(builder, builder->changes[i].name);
-    if (!slot) return nnm_fail_memory(error);
-    *slot = builder->changes[i].before;
-  }
+  for (size_t i = count; i-- > first;) *visible(builder->changes[i].name) = builder->changes[i].before;
   builder->depth--;
   builder->current = graph->blocks[builder->current].parent;
   /* What the body read but did not define is for the block around it to define. */
@@ -143,7 +137,7 @@ nnm_status nnm_graph_builder_end_block(nnm_graph_builder *builder, nnm_error *er
     scope_change change = builder->changes[i];
     if (is_defined(&graph->tensors[change.tensor])) continue;
     graph->tensors[change.tensor].block = builder->current;
-    *visible(builder, change.name) = change.tensor;
+    *visible(change.name) = change.tensor;
     if (builder->depth) builder->changes[kept++] = change;
   }
   builder->change_count = kept;
@@ -158,9 +152,7 @@ static nnm_status add_tensor(nnm_graph_builder *builder, const char *name, nnm_t
   if (!GROW(graph->tensors, (size_t)graph->tensor_count, builder->tensor_capacity)) return nnm_fail_memory(error);
   nnm_tensor_id tensor = graph->tensor_count;
   if (builder->depth && !record_change(builder, name, before, tensor)) return nnm_fail_memory(error);
-  int32_t *slot = visible(builder, name);
-  if (!slot) return nnm_fail_memory(error);
-  *slot = tensor;
+  *visible(name) = tensor;
   graph->tensors[graph->tensor_count++] =
       (nnm_tensor){.name = name, .rank = -1, .producer = -1, .block = builder->current};
   *out = tensor;
@@ -169,30 +161,24 @@ static nnm_status add_tensor(nnm_graph_builder *builder, const char *name, nnm_t
 
 nnm_status nnm_graph_builder_tensor(nnm_graph_builder *builder, const char *name, nnm_tensor_id *out,
                                     nnm_error *error) {
-  int32_t *slot = visible(builder, name);
-  if (!slot) return nnm_fail_memory(error);
-  if (*slot >= 0) {
-    *out = *slot;
-    return NNM_OK;
-  }
-  return add_tensor(builder, name, -1, out, error);
+  nnm_tensor_id tensor = *visible(name);
+  if (tensor < 0) return add_tensor(builder, name, -1, out, error);
+  *out = tensor;
+  return NNM_OK;
 }
 
 nnm_status nnm_graph_builder_local_tensor(nnm_graph_builder *builder, const char *name, nnm_tensor_id *out,
                                           nnm_error *error) {
-  int32_t *slot = visible(builder, name);
-  if (!slot) return nnm_fail_memory(error);
-  if (*slot >= 0 && builder->graph->tensors[*slot].block == builder->current) {
-    *out = *slot;
-    return NNM_OK;
-  }
-  return add_tensor(builder, name, *slot, out, error);
+  nnm_tensor_id tensor = *visible(name);
+  if (tensor < 0 || builder->graph->tensors[tensor].block != builder->current)
+    return add_tensor(builder, name, tensor, out, error);
+  *out = tensor;
+  return NNM_OK;
 }
 
 nnm_tensor_id nnm_graph_builder_find_tensor(const nnm_graph_builder *builder, const char *name) {
-  /* looking up an interned name adds nothing */
-  int32_t *slot = nnm_strings_value(&builder->graph->strings, name, strlen(name));
-  return slot ? *slot : -1;
+  (void)builder;
+  return *visible(name);
 }
 
 nnm_status nnm_graph_builder_declare(nnm_graph_builder *builder, nnm_tensor_id id, nnm_dtype dtype, int32_t rank,

@@ -34,7 +34,7 @@ nnm_status nnm_graph_builder_tensor(nnm_graph_builder *builder, const char *name
  * which hides one of the same name in a block around it. */
 nnm_status nnm_graph_builder_local_tensor(nnm_graph_builder *builder, const char *name, nnm_tensor_id *out,
                                           nnm_error *error);
-/* The tensor of that name if the current block or one around it has it, else -1. */
+/* The tensor of that interned name if the current block or one around it has it, else -1. */
 nnm_tensor_id nnm_graph_builder_find_tensor(const nnm_graph_builder *builder, const char *name);
 
 /* Declares what the file says of a tensor's type and shape (value_info). rank -1: unknown. dims < -1 become -1; a dim

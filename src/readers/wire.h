@@ -1,10 +1,10 @@
 /* Walks protobuf messages in place: one field after the other, every length checked, nothing copied.
  *
- * Why not nanopb or protobuf-c: the readers never want a decoded message. They want some fields of it, in an order of
- * their own (a body's inputs before its nodes, though they lie behind them), several times over when functions are
- * inlined, with the byte offset at hand for messages, and payloads left where they are. nanopb can be brought to do
- * that, but only with a callback for every field that then does all of this by itself; see docs/readers.md for the
- * figures. */
+ * Why not nanopb or protobuf-c: the reader wants no decoded message. It wants some fields, in an order of its own (a
+ * body's inputs before its nodes, though they lie behind them), some of them again for every call of a function, with
+ * the byte offset for error messages, and payloads left where they are. nanopb can be made to do that only with a
+ * callback for every field, and then takes 1.27 ms to walk the 1,746 nodes of ONNX's light densenet121 where this takes
+ * 0.20 ms (all four walks of the reader together), before any graph is made; nor does it say where a fault lies. */
 #ifndef NNM_READERS_WIRE_H
 #define NNM_READERS_WIRE_H
 
