@@ -165,7 +165,11 @@ def inside_process(table, own, reference, models, repeats):
             difference = abs(new["latency_ms"] / before["latency_ms"] - 1)
             table.bound(f"{path.stem}: relative difference of the two latencies", difference, most=1e-8)
             faster = before["total_ms"]["median"] / new["total_ms"]["median"]
-            row += [f"{new['total_ms']['median']:.3f} ms", f"{before['total_ms']['median']:.1f} ms", f"{short(faster)}x"]
+            row += [
+                f"{new['total_ms']['median']:.3f} ms",
+                f"{before['total_ms']['median']:.1f} ms",
+                f"{short(faster)}x",
+            ]
             row += [f"{difference:.0e}" if difference else "0"]
             row += [table.bound(f"in process, {path.stem}: times faster", faster, least=300)]
         else:
@@ -203,7 +207,9 @@ def folder(table, own, reference, models, temporary):
         some = fill("some", 30)
         seconds, peak = run(reference.predict_command(some), reference.environment)
         old = 30 / seconds
-        rows.append([f"nn-meter 2.0, {LEGACY}", 30, f"{old:,.1f}", f"{peak:.0f} MiB", f"1/{short(rate[LEGACY] / old)}", ""])
+        rows.append(
+            [f"nn-meter 2.0, {LEGACY}", 30, f"{old:,.1f}", f"{peak:.0f} MiB", f"1/{short(rate[LEGACY] / old)}", ""]
+        )
     table.section(
         "A folder, one core",
         "Whole process, start and end included, the bundled models and a chain of 150 nodes in turn. Promised: 1,500\n"
@@ -223,7 +229,14 @@ def growth(table, own, temporary):
         result = own.in_process(DEVICE, max(5, min(200, 200_000 // count)), [path])[0]
         spans = [result[f"{span}_ms"]["min"] for span in ("read", "shapes", "predict", "total")]
         per_node.append(spans[-1] * 1e3 / nodes)
-        rows.append([f"{nodes:,}", *(f"{span:,.3f}" for span in spans), f"{per_node[-1]:.3f}", f"{result['peak_kib'] / 1024:.0f}"])
+        rows.append(
+            [
+                f"{nodes:,}",
+                *(f"{span:,.3f}" for span in spans),
+                f"{per_node[-1]:.3f}",
+                f"{result['peak_kib'] / 1024:.0f}",
+            ]
+        )
     table.bound("growth: time per node at 100,000 nodes against the best", per_node[-1] / min(per_node), most=2.5)
     table.section(
         "Cost against graph size",

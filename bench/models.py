@@ -14,7 +14,9 @@ def weight(name, *dims):
 def normalised_convolution(name, source, channels, nodes, weights):
     weights.append(weight(f"{name}.w", channels, channels, 3, 3))
     nodes.append(
-        helper.make_node("Conv", [source, f"{name}.w"], [f"{name}.conv"], f"{name}.conv", pads=[1] * 4, kernel_shape=[3, 3])
+        helper.make_node(
+            "Conv", [source, f"{name}.w"], [f"{name}.conv"], f"{name}.conv", pads=[1] * 4, kernel_shape=[3, 3]
+        )
     )
     parameters = [f"{name}.{part}" for part in ("scale", "shift", "mean", "variance")]
     weights += [weight(parameter, channels) for parameter in parameters]

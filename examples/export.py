@@ -139,7 +139,11 @@ def main():
     for name, build in MODELS.items():
         torch.manual_seed(SEED)
         program = torch.onnx.export(
-            build().eval(), (torch.zeros(1, 3, 224, 224),), input_names=["image"], output_names=["scores"], verbose=False
+            build().eval(),
+            (torch.zeros(1, 3, 224, 224),),
+            input_names=["image"],
+            output_names=["scores"],
+            verbose=False,
         )
         path = folder / f"{name}.onnx"
         path.write_bytes(strip(program.model_proto).SerializeToString(deterministic=True))

@@ -31,7 +31,9 @@ DEVICES = {
 
 
 def output(command):
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    ).stdout
 
 
 def read_lists(program):
@@ -70,9 +72,7 @@ def regions(program, lists):
     known = read_lists(lists)
     models = [f"examples/{name}.onnx" for name in ("mobilenet_v2", "resnet18", "squeezenet")]
     return {
-        "formats": table(
-            ["format", "what"], [[f"`{name}`", FORMATS.get(name, "")] for (name,) in known["format"]]
-        ),
+        "formats": table(["format", "what"], [[f"`{name}`", FORMATS.get(name, "")] for (name,) in known["format"]]),
         "operators": f"{len(known['operator'])} operators:\n\n{names(known['operator'])}",
         "kernels": f"{len(known['kernel'])} kernel types:\n\n{names(known['kernel'])}",
         "devices": table(

@@ -5,7 +5,7 @@
 # What is there already is left alone, so a second call costs a few milliseconds. Exit 1: something is missing.
 set -eu
 
-PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libcmocka-dev zlib1g-dev nanopb libnanopb-dev protobuf-compiler python3-protobuf'
+PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libcmocka-dev zlib1g-dev'
 PACKAGES_FUZZ='clang llvm libclang-rt-14-dev'
 PACKAGES_LINT='clang-format cppcheck shellcheck'
 PACKAGES_CXX='g++'
@@ -21,10 +21,6 @@ have() {
     libjansson-dev) pkg-config --exists jansson 2>/dev/null ;;
     libcmocka-dev) pkg-config --exists cmocka 2>/dev/null ;;
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
-    nanopb) command -v nanopb_generator.py >/dev/null || command -v nanopb_generator >/dev/null ;;
-    libnanopb-dev) printf '#include <pb_decode.h>\n' | "${CC:-cc}" -E - >/dev/null 2>&1 ;;
-    protobuf-compiler) command -v protoc >/dev/null ;;
-    python3-protobuf) /usr/bin/python3 -c 'import google.protobuf' 2>/dev/null ;;
     python3-venv) /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     libclang-rt-14-dev) printf 'int main(void){return 0;}' | clang -x c -fsanitize=address -o /dev/null - 2>/dev/null ;;
     llvm) command -v llvm-symbolizer >/dev/null ;;
