@@ -1,4 +1,4 @@
-/* The lists of the build as plain names, for documentation, --list-operators and completion. */
+/* The operators of the build as plain names, for documentation, --list-operators and completion. */
 #include "nnmeter/nnmeter.h"
 
 static const char *const operator_names[] = {
@@ -8,12 +8,4 @@ static const char *const operator_names[] = {
     NULL,
 };
 
-static const char *const kernel_names[] = {
-#define NNM_KERNEL(id, name, description) name,
-#include "kernels/kernel_list.inc"
-#undef NNM_KERNEL
-    NULL,
-};
-
 const char *const *nnm_operator_names(void) { return operator_names; }
-const char *const *nnm_kernel_names(void) { return kernel_names; }

@@ -4,51 +4,36 @@
 #include "base/status.h"
 #include "report/write.h"
 
-static void write_key(nnm_text *text, const char *key) {
-  nnm_text_add(text, ", ");
-  nnm_write_json_text(text, key);
-  nnm_text_add(text, ": ");
-}
-
-static void write_texts(nnm_text *text, const char *const *values, size_t count) {
-  nnm_text_add(text, "[");
-  for (size_t i = 0; i < count; i++) {
-    if (i) nnm_text_add(text, ", ");
-    nnm_write_json_text(text, values[i]);
-  }
-  nnm_text_add(text, "]");
-}
-
-static void write_attributes(nnm_text *text, const nnm_kernel_result *kernel) {
+void nnm_write_json_attributes(nnm_text *text, const nnm_kernel_result *kernel) {
   nnm_text_add(text, "{\"input_shapes\": [");
   for (size_t i = 0; i < kernel->input_count; i++) {
     if (i) nnm_text_add(text, ", ");
     nnm_write_json_integers(text, kernel->inputs[i].dims, kernel->inputs[i].rank);
   }
   nnm_text_add(text, "]");
-  write_key(text, "output_shape");
+  nnm_write_json_key(text, "output_shape");
   if (kernel->output.dims) nnm_write_json_integers(text, kernel->output.dims, kernel->output.rank);
   else nnm_text_add(text, "null");
   for (size_t i = 0; i < kernel->attribute_count; i++) {
-    write_key(text, kernel->attributes[i].name);
+    nnm_write_json_key(text, kernel->attributes[i].name);
     nnm_text_printf(text, "%lld", (long long)kernel->attributes[i].value);
   }
-  write_key(text, "multiply_adds");
+  nnm_write_json_key(text, "multiply_adds");
   nnm_text_printf(text, "%lld}", (long long)kernel->multiply_adds);
 }
 
 static void write_kernel(nnm_text *text, const nnm_kernel_result *kernel) {
   nnm_text_add(text, "{\"name\": ");
   nnm_write_json_text(text, kernel->name);
-  write_key(text, "type");
+  nnm_write_json_key(text, "type");
   nnm_write_json_text(text, kernel->type);
-  write_key(text, "members");
-  write_texts(text, kernel->members, kernel->member_count);
-  write_key(text, "attributes");
-  write_attributes(text, kernel);
-  write_key(text, "latency_ms");
+  nnm_write_json_key(text, "members");
+  nnm_write_json_texts(text, kernel->members, kernel->member_count);
+  nnm_write_json_key(text, "attributes");
+  nnm_write_json_attributes(text, kernel);
+  nnm_write_json_key(text, "latency_ms");
   nnm_write_json_number(text, kernel->latency_ms);
-  write_key(text, "in_range");
+  nnm_write_json_key(text, "in_range");
   nnm_text_add(text, kernel->in_range ? "true}" : "false}");
 }
 
@@ -70,20 +55,20 @@ nnm_status nnm_report_json(const nnm_prediction *prediction, const nnm_model *mo
   nnm_text text = {0};
   nnm_text_add(&text, "{\"model\": ");
   nnm_write_json_text(&text, nnm_model_name(model));
-  write_key(&text, "format");
+  nnm_write_json_key(&text, "format");
   nnm_write_json_text(&text, nnm_model_format(model));
-  write_key(&text, "predictor");
+  nnm_write_json_key(&text, "predictor");
   nnm_write_json_text(&text, info->name);
-  write_key(&text, "version");
+  nnm_write_json_key(&text, "version");
   nnm_write_json_text(&text, info->version);
-  write_key(&text, "latency_ms");
+  nnm_write_json_key(&text, "latency_ms");
   nnm_write_json_number(&text, prediction->latency_ms);
-  write_key(&text, "interval_ms");
+  nnm_write_json_key(&text, "interval_ms");
   write_interval(&text, prediction->interval_ms);
-  write_key(&text, "coverage");
+  nnm_write_json_key(&text, "coverage");
   nnm_write_json_number(&text, prediction->coverage);
   if (with_kernels) {
-    write_key(&text, "kernels");
+    nnm_write_json_key(&text, "kernels");
     nnm_text_add(&text, "[");
     for (size_t i = 0; i < prediction->kernel_count; i++) {
       if (i) nnm_text_add(&text, ", ");
@@ -91,8 +76,8 @@ nnm_status nnm_report_json(const nnm_prediction *prediction, const nnm_model *mo
     }
     nnm_text_add(&text, "]");
   }
-  write_key(&text, "notes");
-  write_texts(&text, prediction->notes, prediction->note_count);
+  nnm_write_json_key(&text, "notes");
+  nnm_write_json_texts(&text, prediction->notes, prediction->note_count);
   nnm_text_add(&text, "}");
   return nnm_finish_text(&text, out, error);
 }
@@ -103,7 +88,7 @@ nnm_status nnm_report_json_error(const char *model, const nnm_error *fault, char
   nnm_text text = {0};
   nnm_text_add(&text, "{\"model\": ");
   nnm_write_json_text(&text, model);
-  write_key(&text, "message");
+  nnm_write_json_key(&text, "message");
   nnm_write_json_text(&text, message);
   nnm_text_add(&text, "}");
   return nnm_finish_text(&text, out, error);

@@ -116,6 +116,21 @@ void nnm_write_json_integers(nnm_text *text, const int64_t *values, size_t count
   nnm_text_add(text, "]");
 }
 
+void nnm_write_json_texts(nnm_text *text, const char *const *values, size_t count) {
+  nnm_text_add(text, "[");
+  for (size_t i = 0; i < count; i++) {
+    if (i) nnm_text_add(text, ", ");
+    nnm_write_json_text(text, values[i]);
+  }
+  nnm_text_add(text, "]");
+}
+
+void nnm_write_json_key(nnm_text *text, const char *key) {
+  nnm_text_add(text, ", ");
+  nnm_write_json_text(text, key);
+  nnm_text_add(text, ": ");
+}
+
 /* Length in bytes of the character at `at`; *printable whether it can stand in a line. A broken byte is a character. */
 static size_t character_at(const char *at, size_t size, bool *printable) {
   size_t length = nnm_utf8_length(at, size);

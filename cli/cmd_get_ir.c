@@ -1,0 +1,93 @@
+/* nn-meter get_ir */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "messages.h"
+#include "output.h"
+#include "session.h"
+
+/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json", and a name that does not
+ * end in ".json" gets that. malloc'ed. */
+static char *default_name(const char *path) {
+  static const char suffix[] = ".onnx", instead[] = "_onnx_ir.json";
+  const char *name = base_name(path);
+  size_t found = 0;
+  for (const char *at = name; (at = strstr(at, suffix)); at += strlen(suffix)) found++;
+  char *result = malloc(strlen(path) + found * strlen(instead) + 1), *to = result;
+  if (!result) return NULL;
+  memcpy(to, path, (size_t)(name - path));
+  to += name - path;
+  for (const char *next; (next = strstr(name, suffix)); name = next + strlen(suffix)) {
+    memcpy(to, name, (size_t)(next - name));
+    to += next - name;
+    memcpy(to, instead, strlen(instead));
+    to += strlen(instead);
+  }
+  strcpy(to, name);
+  return result;
+}
+
+static char *output_name(const model_input *input, const char *wanted) {
+  char *name = wanted ? strdup(wanted) : default_name(input->path);
+  if (!name) return NULL;
+  size_t length = strlen(name);
+  if (!strcmp(name, "-") || (length >= 5 && !strcmp(name + length - 5, ".json"))) return name;
+  char *longer = realloc(name, length + 6);
+  if (longer) strcpy(longer + length, ".json");
+  else free(name);
+  return longer;
+}
+
+static int write_text(const char *name, const char *text) {
+  cli_output output;
+  if (!output_open(&output, name)) return EXIT_FAILED;
+  fputs(text, output.file);
+  if (!output_commit(&output)) return EXIT_FAILED;
+  if (!strcmp(name, "-")) return EXIT_ALL_WELL;
+  char *absolute = realpath(name, NULL);
+  printf("(nn-Meter) The nn-meter ir graph has been saved. Saved path: %s\n", absolute ? absolute : name);
+  free(absolute);
+  return EXIT_ALL_WELL;
+}
+
+static int convert(const model_input *input, const nnm_shape_options *shapes, const char *wanted) {
+  nnm_error error;
+  nnm_model *model;
+  char *text = NULL;
+  nnm_status status = load_model(input, shapes, &model, &error);
+  if (status == NNM_OK) {
+    status = nnm_model_to_ir(model, &text, &error);
+    nnm_model_free(model);
+  }
+  if (status != NNM_OK) {
+    print_error(stderr, input->path, &error);
+    return EXIT_FAILED;
+  }
+  char *name = output_name(input, wanted);
+  int result = EXIT_FAILED;
+  if (name) result = write_text(name, text);
+  else print_message(stderr, "error", input->path, "out of memory; close other programs");
+  free(name);
+  nnm_free(text);
+  return result;
+}
+
+int run_get_ir(const cli_command *command, const cli_settings *settings) {
+  size_t count = settings->onnx.count + settings->nnmeter_ir.count + settings->files.count;
+  if (!count) return usage_error(command, "no model given; please run \"nn-meter get_ir --help\" to see guidance");
+  if (count > 1) return usage_error(command, "one model at a time");
+  const text_list *given = settings->onnx.count ? &settings->onnx : settings->nnmeter_ir.count ? &settings->nnmeter_ir
+                                                                                             : &settings->files;
+  char *path = strdup(given->items[0]);
+  model_input input = {.path = path,
+                       .format = settings->onnx.count ? "onnx" : settings->nnmeter_ir.count ? "nnmeter-ir" : NULL};
+  shape_arguments shapes;
+  int status = parse_shapes(command, settings, &shapes);
+  if (!status) status = path ? convert(&input, &shapes.options, settings->output) : EXIT_FAILED;
+  free_shapes(&shapes);
+  free(path);
+  return status;
+}

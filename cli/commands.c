@@ -1,0 +1,216 @@
+/* The one table: every command and option. Parsing, --help, the man page and the shell completions are made from it.
+ * README.md beside this file says how to add to it. */
+#include <string.h>
+
+#include "commands.h"
+
+#define TARGET(member) offsetof(cli_settings, member)
+#define FLAG(long_name, letter_, member, text) \
+  {.name = long_name, .letter = letter_, .kind = OPTION_FLAG, .target = TARGET(member), .help = text}
+#define TEXT(long_name, letter_, member, placeholder, hint_, text)                                           \
+  {.name = long_name, .letter = letter_, .kind = OPTION_TEXT, .target = TARGET(member), .value = placeholder, \
+   .hint = hint_, .help = text}
+#define REFUSED(long_name, reason) \
+  {.name = long_name, .kind = OPTION_REFUSED, .target = TARGET(refused), .value = "FILE", .help = reason}
+
+enum { GROUP_MODEL = 1, GROUP_FORMAT = 2 };
+
+#define COMMON_OPTIONS                                                                     \
+  FLAG("help", 'h', help, "print this help"),                                              \
+  FLAG("verbose", 'v', verbose, "say more on standard error, each kernel included"),       \
+  FLAG("quiet", 'q', quiet, "no notes and no progress on standard error, only errors")
+
+#define MODEL_OPTIONS                                                                                                \
+  {.name = "onnx", .kind = OPTION_MANY, .target = TARGET(onnx), .value = "PATH", .hint = HINT_FILE,                   \
+   .group = GROUP_MODEL, .help = "ONNX models, or folders of *.onnx"},                                                \
+  {.name = "nn-meter-ir", .kind = OPTION_MANY, .target = TARGET(nnmeter_ir), .value = "PATH", .hint = HINT_FILE,      \
+   .group = GROUP_MODEL, .help = "models in nn-Meter's IR, or folders of *.json"},                                    \
+  REFUSED("tensorflow", "this version reads ONNX and nn-Meter IR; convert the model first, with tf2onnx for example"), \
+  REFUSED("torchvision", "this version reads ONNX and nn-Meter IR; export the model first, with torch.onnx.export")
+
+#define SHAPE_OPTIONS                                                                                                  \
+  {.name = "batch-size", .kind = OPTION_NUMBER, .target = TARGET(batch_size), .value = "N", .least = 1,                \
+   .most = 1L << 30, .help = "size of the first dimension of inputs that leave it open"},                              \
+  {.name = "input-shape", .kind = OPTION_TEXTS, .target = TARGET(input_shapes), .value = "NAME:1x3x224x224",           \
+   .help = "shape of a model input; may be given several times, and without NAME: for models with one input"}
+
+#define PREDICTOR_OPTIONS(what)                                                                                        \
+  {.name = "predictor", .kind = OPTION_TEXTS, .target = TARGET(predictors), .value = "NAME", .hint = HINT_PREDICTOR,   \
+   .help = what},                                                                                                      \
+  {.name = "predictor-version", .kind = OPTION_VERSION, .target = TARGET(predictor_version), .value = "VERSION",       \
+   .help = "version of the predictor; the newest when not given"}
+
+static const char *const compat_names[] = {"nn-meter-2.0", "own", NULL};
+#define RULE_OPTIONS                                                                                                   \
+  {.name = "compat", .kind = OPTION_CHOICE, .target = TARGET(compat), .value = "MODE", .choices = compat_names,        \
+   .first_choice = COMPAT_NN_METER_2_0,                                                                                \
+   .help = "how kernels are made, if not the way the predictor was trained with"},                                     \
+  TEXT("fusion-rules", 0, fusion_rules, "FILE", HINT_FILE, "use these fusion rules instead of the predictor's")
+
+static const cli_option main_options[] = {
+    COMMON_OPTIONS,
+    FLAG("version", 0, version, "print the version"),
+    FLAG("list-predictors", 0, list_predictors, "list the latency predictors; with -v what each was made from"),
+    FLAG("list-kernels", 0, list_kernels, "list the kernel types"),
+    FLAG("list-operators", 0, list_operators, "list the operators"),
+    {0},
+};
+
+static const cli_example main_examples[] = {
+    {"nn-meter predict --predictor cortexA76cpu_tflite21 --onnx model.onnx", "milliseconds of one model on one device"},
+    {"nn-meter predict --predictor all --breakdown model.onnx", "all devices, with the time of every kernel"},
+    {"nn-meter help predict", "more about one command"},
+    {0},
+};
+
+const cli_command main_command = {
+    .name = "",
+    .arguments = "COMMAND ...",
+    .summary = "predict how long a neural network takes on an edge device",
+    .description = "Predicts how long a neural network takes on an edge device, from the model file alone. Results go to "
+                   "standard output, everything else to standard error. Exit status: 0 all well, 1 something failed, "
+                   "2 wrong usage.",
+    .options = main_options,
+    .examples = main_examples,
+    .run = run_main,
+};
+
+/* ------------------------------------------------------------------------------------------------ predict */
+
+static const cli_option predict_options[] = {
+    MODEL_OPTIONS,
+    PREDICTOR_OPTIONS("name or file of a predictor, or \"all\"; may be given several times"),
+    FLAG("breakdown", 0, breakdown, "show every kernel: nodes, type, shapes, ms, share"),
+    {.name = "json", .kind = OPTION_FLAG, .target = TARGET(json), .group = GROUP_FORMAT,
+     .help = "print one JSON object, nn-meter/predict/1"},
+    {.name = "jsonl", .kind = OPTION_FLAG, .target = TARGET(jsonl), .group = GROUP_FORMAT,
+     .help = "print each result as one line of JSON as soon as it is there"},
+    {.name = "csv", .kind = OPTION_FLAG, .target = TARGET(csv), .group = GROUP_FORMAT,
+     .help = "print comma-separated values: a row per result, or with --breakdown per kernel"},
+    TEXT("output", 'o', output, "FILE", HINT_FILE, "write the results to FILE, whole or not at all"),
+    FLAG("strict", 0, strict, "fail a model when anything about it is guessed, extrapolated or left out"),
+    {.name = "jobs", .letter = 'j', .kind = OPTION_NUMBER, .target = TARGET(jobs), .value = "N", .least = 0, .most = 256,
+     .help = "models worked on at the same time, 0 for one per processor; the order of the results stays"},
+    SHAPE_OPTIONS,
+    RULE_OPTIONS,
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const cli_example predict_examples[] = {
+    {"nn-meter predict --predictor cortexA76cpu_tflite21 --onnx model.onnx", "one model on one device"},
+    {"nn-meter predict --predictor all --breakdown model.onnx", "every device, with a table of the kernels"},
+    {"nn-meter predict --predictor adreno640gpu_tflite21 --onnx models/ --csv -o latencies.csv --jobs 4",
+     "a folder of models into a table"},
+    {"nn-meter predict --predictor myriadvpu_openvino2019r2 --input-shape 1x3x320x320 model.onnx",
+     "a model that leaves its input shape open"},
+    {"nn-meter predict --predictor cortexA76cpu_tflite21 --json model.onnx | jq '.results[].latency_ms'",
+     "for programs; docs/json.md describes the fields"},
+    {0},
+};
+
+/* ------------------------------------------------------------------------------------------------ the others */
+
+static const cli_option get_ir_options[] = {
+    MODEL_OPTIONS,
+    TEXT("output", 'o', output, "FILE", HINT_FILE,
+         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json when not given"),
+    SHAPE_OPTIONS,
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const cli_example get_ir_examples[] = {
+    {"nn-meter get_ir --onnx model.onnx", "writes model_onnx_ir.json"},
+    {"nn-meter get_ir --onnx model.onnx --output graph.json", "writes graph.json"},
+    {0},
+};
+
+static const char *const stage_names[] = {"graph", "shapes", "kernels", "features", NULL};
+static const cli_option inspect_options[] = {
+    {.name = "stage", .kind = OPTION_CHOICE, .target = TARGET(stage), .value = "STAGE", .choices = stage_names,
+     .first_choice = STAGE_GRAPH, .help = "what to print"},
+    FLAG("json", 0, json, "print JSON, one object a line for each model"),
+    MODEL_OPTIONS,
+    PREDICTOR_OPTIONS("the predictor whose kernels and features are wanted"),
+    TEXT("output", 'o', output, "FILE", HINT_FILE, "write to FILE, whole or not at all"),
+    SHAPE_OPTIONS,
+    RULE_OPTIONS,
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const cli_example inspect_examples[] = {
+    {"nn-meter inspect --stage=shapes model.onnx", "the shape of every tensor"},
+    {"nn-meter inspect --stage=kernels --predictor cortexA76cpu_tflite21 model.onnx", "which nodes run as one"},
+    {"nn-meter inspect --stage=kernels --json --compat nn-meter-2.0 --fusion-rules rules.json model.onnx",
+     "the kernels nn-Meter 2.0 makes, as it writes them"},
+    {0},
+};
+
+static const cli_option import_options[] = {
+    TEXT("name", 0, name, "NAME", HINT_NONE, "name of the predictor"),
+    {.name = "version", .kind = OPTION_VERSION, .target = TARGET(import_version), .value = "VERSION",
+     .help = "its version, 1.0 when not given"},
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const cli_example import_examples[] = {
+    {"nn-meter import-predictor ~/.nn_meter/data/predictor/my_phone --name my_phone --version 1.0",
+     "a predictor made with nn-Meter 2.0's builder"},
+    {0},
+};
+
+static const char *const shell_names[] = {"bash", "zsh", "fish", NULL};
+static const cli_option completion_options[] = {COMMON_OPTIONS, {0}};
+static const cli_example completion_examples[] = {
+    {"source <(nn-meter completion bash)", "for this shell; a line for ~/.bashrc"},
+    {"nn-meter completion zsh > ~/.zfunc/_nn-meter", "a folder of your fpath"},
+    {"nn-meter completion fish > ~/.config/fish/completions/nn-meter.fish", "found there by itself"},
+    {0},
+};
+
+static const cli_option help_options[] = {
+    FLAG("man", 0, manual, "print the manual page, for man -l -"),
+    COMMON_OPTIONS,
+    {0},
+};
+static const cli_example help_examples[] = {
+    {"nn-meter help predict", "the same as nn-meter predict --help"},
+    {"nn-meter help --man | man -l -", "read the manual page"},
+    {0},
+};
+
+const cli_command commands[] = {
+    {.name = "predict", .alias = "lat_pred", .summary = "predict the latency of models", .arguments = "[FILE ...]",
+     .description = "Predicts the latency of models in milliseconds. Files that are named without an option are recognised by "
+                    "their content; of a folder, the model files directly in it are taken, sorted by name. A model that "
+                    "cannot be read is reported, and the others go on.",
+     .options = predict_options, .examples = predict_examples, .most_arguments = (size_t)-1, .run = run_predict},
+    {.name = "get_ir", .alias = "getir", .summary = "write a model's nn-Meter IR graph", .arguments = "[FILE]",
+     .description = "Writes the nn-Meter IR graph of a model as JSON, which predict --nn-meter-ir and nn-Meter 2.0 read.",
+     .options = get_ir_options, .examples = get_ir_examples, .most_arguments = 1, .run = run_get_ir},
+    {.name = "inspect", .summary = "print what one stage makes of a model", .arguments = "[FILE ...]",
+     .description = "Prints what a stage on the way from file to latency makes of a model: the graph as read, the shape of "
+                    "every tensor, the kernels, or the features the predictor sees.",
+     .options = inspect_options, .examples = inspect_examples, .most_arguments = (size_t)-1, .run = run_inspect},
+    {.name = "import-predictor", .summary = "register a predictor made with nn-Meter 2.0", .arguments = "FOLDER",
+     .description = "Reads a folder of nn-Meter 2.0's scikit-learn pickles with its fusion_rules.json, executing nothing that "
+                    "is in them, and registers them as a predictor under NN_METER_HOME (default ~/.nn_meter).",
+     .options = import_options, .examples = import_examples, .most_arguments = 1, .run = run_import},
+    {.name = "completion", .summary = "print a completion script for a shell", .arguments = "bash|zsh|fish",
+     .description = "Prints a script that completes nn-meter's commands, options and predictor names.",
+     .options = completion_options, .examples = completion_examples, .argument_choices = shell_names, .most_arguments = 1,
+     .run = run_completion},
+    {.name = "help", .summary = "print help on a command", .arguments = "[COMMAND]",
+     .description = "Prints help on a command, or on all of them.", .options = help_options, .examples = help_examples,
+     .most_arguments = 1, .run = run_help},
+    {0},
+};
+
+const cli_command *find_command(const char *name) {
+  for (const cli_command *command = commands; command->name; command++)
+    if (!strcmp(command->name, name) || (command->alias && !strcmp(command->alias, name))) return command;
+  return NULL;
+}

@@ -1,0 +1,147 @@
+#include "inputs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Takes path and fault over, also on failure. */
+static bool add_input(model_inputs *inputs, char *path, const char *format, char *fault) {
+  if (path && inputs->count == inputs->capacity) {
+    size_t capacity = inputs->capacity ? inputs->capacity * 2 : 16;
+    model_input *grown = realloc(inputs->items, capacity * sizeof *grown);
+    if (grown) inputs->items = grown, inputs->capacity = capacity;
+  }
+  if (!path || inputs->count == inputs->capacity) {
+    free(path);
+    free(fault);
+    return false;
+  }
+  inputs->items[inputs->count++] = (model_input){path, format, fault};
+  return true;
+}
+
+static bool has_suffix(const char *name, const char *suffix) {
+  size_t length = strlen(name), suffix_length = strlen(suffix);
+  return length > suffix_length && !strcmp(name + length - suffix_length, suffix);
+}
+
+/* As the old tool's glob chose: by suffix, hidden files left out, folders below not entered. */
+static bool is_wanted(const char *name, const char *format) {
+  bool is_onnx = has_suffix(name, ".onnx"), is_json = has_suffix(name, ".json");
+  if (name[0] == '.') return false;
+  if (!format) return is_onnx || is_json;
+  return !strcmp(format, "onnx") ? is_onnx : is_json;
+}
+
+static char *join(const char *folder, const char *name) {
+  size_t length = strlen(folder), size = length + strlen(name) + 2;
+  char *path = malloc(size);
+  const char *slash = length && folder[length - 1] == '/' ? "" : "/";
+  if (path) snprintf(path, size, "%s%s%s", folder, slash, name);
+  return path;
+}
+
+static int by_path(const void *left, const void *right) {
+  const model_input *a = left, *b = right;
+  return strcmp(a->path, b->path);
+}
+
+static bool add_folder(model_inputs *inputs, const char *folder, const char *format) {
+  inputs->has_folder = true;
+  DIR *directory = opendir(folder);
+  if (!directory) {
+    char *fault = malloc(256);
+    if (fault) snprintf(fault, 256, "cannot read the folder: %s", strerror(errno));
+    return fault && add_input(inputs, strdup(folder), format, fault);
+  }
+  size_t first = inputs->count;
+  bool fits = true;
+  for (struct dirent *entry; fits && (entry = readdir(directory));)
+    if (is_wanted(entry->d_name, format)) fits = add_input(inputs, join(folder, entry->d_name), NULL, NULL);
+  closedir(directory);
+  for (size_t i = first; i < inputs->count; i++) inputs->items[i].format = format;
+  if (inputs->count > first) qsort(inputs->items + first, inputs->count - first, sizeof *inputs->items, by_path);
+  if (!fits || inputs->count > first) return fits;
+  char *fault = malloc(256);
+  if (fault)
+    snprintf(fault, 256, "no model in this folder; looked for %s, not in folders below",
+             !format ? "*.onnx and *.json" : !strcmp(format, "onnx") ? "*.onnx" : "*.json");
+  return fault && add_input(inputs, strdup(folder), format, fault);
+}
+
+static bool add_all(model_inputs *inputs, const text_list *paths, const char *format) {
+  for (size_t i = 0; i < paths->count; i++) {
+    struct stat info;
+    bool is_folder = !stat(paths->items[i], &info) && S_ISDIR(info.st_mode);
+    if (is_folder ? !add_folder(inputs, paths->items[i], format)
+                  : !add_input(inputs, strdup(paths->items[i]), format, NULL))
+      return false;
+  }
+  return true;
+}
+
+bool collect_inputs(const cli_settings *settings, model_inputs *inputs) {
+  *inputs = (model_inputs){0};
+  return add_all(inputs, &settings->onnx, "onnx") && add_all(inputs, &settings->nnmeter_ir, "nnmeter-ir") &&
+         add_all(inputs, &settings->files, NULL);
+}
+
+void free_inputs(model_inputs *inputs) {
+  for (size_t i = 0; i < inputs->count; i++) {
+    free(inputs->items[i].path);
+    free(inputs->items[i].fault);
+  }
+  free(inputs->items);
+  *inputs = (model_inputs){0};
+}
+
+/* ------------------------------------------------------------------------------------------------ shapes */
+
+enum { MOST_DIMS = 16 };
+
+/* "1x3x224x224" or "1,3,224,224"; the number of dims, 0 when it is none. */
+static size_t parse_dims(const char *text, int64_t dims[MOST_DIMS]) {
+  size_t count = 0;
+  for (;;) {
+    char *end;
+    errno = 0;
+    long long dim = *text >= '0' && *text <= '9' ? strtoll(text, &end, 10) : 0;
+    if (dim < 1 || errno || count == MOST_DIMS) return 0;
+    dims[count++] = dim;
+    if (!*end) return count;
+    if (*end != 'x' && *end != 'X' && *end != ',') return 0;
+    text = end + 1;
+  }
+}
+
+int parse_shapes(const cli_command *command, const cli_settings *settings, shape_arguments *out) {
+  size_t count = settings->input_shapes.count, name_bytes = 1;
+  for (size_t i = 0; i < count; i++) name_bytes += strlen(settings->input_shapes.items[i]) + 1;
+  *out = (shape_arguments){.shapes = calloc(count + 1, sizeof *out->shapes), .names = malloc(name_bytes),
+                           .dims = calloc(count + 1, MOST_DIMS * sizeof *out->dims)};
+  if (!out->shapes || !out->names || !out->dims) return usage_error(command, "out of memory");
+  char *names = out->names;
+  for (size_t i = 0; i < count; i++) {
+    const char *text = settings->input_shapes.items[i];
+    const char *colon = strrchr(text, ':'); /* the last: TensorFlow's names end in ":0" */
+    int64_t *dims = out->dims + i * MOST_DIMS;
+    size_t rank = parse_dims(colon ? colon + 1 : text, dims), length = colon ? (size_t)(colon - text) : 0;
+    if (!rank)
+      return usage_error(command, "argument --input-shape: invalid shape '%s': give name:1x3x224x224, or 1x3x224x224 for "
+                         "models with one input", text);
+    memcpy(names, text, length);
+    names[length] = '\0';
+    out->shapes[i] = (nnm_input_shape){.name = names, .rank = rank, .dims = dims};
+    names += length + 1;
+  }
+  out->options = (nnm_shape_options){settings->batch_size, out->shapes, count};
+  return EXIT_ALL_WELL;
+}
+
+void free_shapes(shape_arguments *shapes) {
+  free(shapes->shapes);
+  free(shapes->names);
+  free(shapes->dims);
+}

@@ -1,0 +1,35 @@
+/* Which model files the arguments mean, and which shapes their inputs have. */
+#ifndef CLI_INPUTS_H
+#define CLI_INPUTS_H
+
+#include "nnmeter/nnmeter.h"
+#include "options.h"
+
+typedef struct model_input {
+  char *path;
+  const char *format; /* one of nnm_formats(), or NULL: by content */
+  char *fault;        /* a folder that gives no models: why; else NULL */
+} model_input;
+
+typedef struct model_inputs {
+  model_input *items;
+  size_t count, capacity;
+  bool has_folder;
+} model_inputs;
+
+/* In the order of the arguments, folders expanded in the order of names. False when memory runs out. */
+bool collect_inputs(const cli_settings *settings, model_inputs *inputs);
+void free_inputs(model_inputs *inputs);
+
+typedef struct shape_arguments {
+  nnm_shape_options options;
+  nnm_input_shape *shapes;
+  char *names;   /* the texts before the colons */
+  int64_t *dims; /* of all shapes */
+} shape_arguments;
+
+/* --batch-size and --input-shape; EXIT_USAGE after telling why. */
+int parse_shapes(const cli_command *command, const cli_settings *settings, shape_arguments *out);
+void free_shapes(shape_arguments *shapes);
+
+#endif

@@ -1,0 +1,24 @@
+/* What predict and inspect share: opened predictors, and models brought to where a predictor can take them. */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "inputs.h"
+
+typedef struct predictor_set {
+  nnm_predictor **items;
+  size_t count;
+} predictor_set;
+
+/* Opens what --predictor names ("all": every one there is, in its newest version). False after telling why. */
+bool open_predictors(const cli_settings *settings, predictor_set *out);
+void close_predictors(predictor_set *set);
+
+nnm_predict_options predict_options_of(const cli_settings *settings);
+
+/* Reads a model and infers its shapes. */
+nnm_status load_model(const model_input *input, const nnm_shape_options *shapes, nnm_model **out, nnm_error *error);
+
+/* The name to use for a model that could not be read. */
+const char *base_name(const char *path);
+
+#endif
