@@ -97,7 +97,7 @@ class Table:
     """The report: rows of text, and whether every promise was kept."""
 
     def __init__(self):
-        self.sections, self.missed = [], []
+        self.sections, self.missed, self.summary = [], [], []
 
     def section(self, title, text, header, rows):
         self.sections.append((title, text, header, rows))
@@ -109,7 +109,8 @@ class Table:
         return "yes" if kept else "**no**"
 
     def text(self):
-        lines = []
+        lines = ["| | nn-meter 2.0 | this | |", "|---|---|---|---|"]
+        lines += ["| " + " | ".join(map(str, row)) + " |" for row in self.summary] + [""]
         for title, text, header, rows in self.sections:
             lines += [f"## {title}", "", text, "", "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
             lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
@@ -134,6 +135,11 @@ def whole_process(table, own, reference, models, repeats):
                 old_seconds, old_peak = repeat(reference.predict_command(path), reference.environment, repeats)
                 faster, leaner = old_seconds / seconds, old_peak / peak
                 row += [milliseconds(old_seconds), f"{old_peak:.0f} MiB", f"{short(faster)}x", f"1/{short(leaner)}"]
+                if path == models[0]:
+                    what = f"one ONNX file ({path.stem}), whole process"
+                    before = f"{milliseconds(old_seconds)}, {old_peak:.0f} MiB"
+                    now = f"{milliseconds(seconds)}, {peak:.1f} MiB"
+                    table.summary.append([what, before, now, f"{short(faster)}x, 1/{short(leaner)} of the memory"])
                 kept = table.bound(f"whole process, {path.stem}: times faster", faster, least=300)
                 lean = table.bound(f"whole process, {path.stem}: times less memory", leaner, least=20)
                 row.append(kept if kept == lean else "**no**")
@@ -171,6 +177,10 @@ def inside_process(table, own, reference, models, repeats):
                 f"{short(faster)}x",
             ]
             row += [f"{difference:.0e}" if difference else "0"]
+            if path == models[-1]:
+                before_ms, new_ms = before["total_ms"]["median"], new["total_ms"]["median"]
+                what = f"file to milliseconds in process, {SIDE_BY_SIDE_NODES} nodes"
+                table.summary.append([what, f"{before_ms:.1f} ms", f"{new_ms:.3f} ms", f"{short(faster)}x"])
             row += [table.bound(f"in process, {path.stem}: times faster", faster, least=300)]
         else:
             row += [""] * 5
@@ -261,6 +271,9 @@ def large_file(table, own, reference, temporary, repeats):
         if reference:
             old_seconds, old_peak = run(reference.predict_command(path), reference.environment)
             row += [milliseconds(old_seconds), f"{old_peak:,.0f} MiB"]
+            if path == full:
+                before, now = f"{milliseconds(old_seconds)}, {old_peak:,.0f} MiB", f"{milliseconds(seconds)}, {peak:.1f} MiB"
+                table.summary.append(["a file with 510 MB of weights, whole process", before, now, ""])
         else:
             row += ["", ""]
         rows.append(row)

@@ -59,10 +59,8 @@ def sample(program, arguments):
     return f"```console\n$ nn-meter {' '.join(arguments)}\n{printed.rstrip()}\n```"
 
 
-def accuracy():
-    """The first table of docs/accuracy.md."""
-    text = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
-    lines = text.splitlines()
+def first_table(document):
+    lines = (ROOT / "docs" / document).read_text(encoding="utf-8").splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("|"))
     end = next((index for index in range(start, len(lines)) if not lines[index].startswith("|")), len(lines))
     return "\n".join(lines[start:end])
@@ -83,7 +81,8 @@ def regions(program, lists):
         "sample-kernels": sample(
             program, ["predict", "--predictor", "cortexA76cpu_tflite21", "--onnx", models[2], "--breakdown"]
         ),
-        "accuracy": accuracy(),
+        "accuracy": first_table("accuracy.md"),
+        "bench": first_table("bench.md"),
     }
 
 
