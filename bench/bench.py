@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Side by side with nn-meter 2.0 from PyPI: same models, same predictor, same run. Prints a table; writes docs/bench.md.
+"""Side by side with nn-meter 2.0 from PyPI: same models, same predictor, same run. Prints and writes a report.
 
 usage: bench.py --program build/nn-meter --bench-program build/bench/bench_predict [--reference FOLDER] [--write FILE]
 
@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -112,7 +113,14 @@ class Table:
         lines = ["| | nn-meter 2.0 | this | |", "|---|---|---|---|"]
         lines += ["| " + " | ".join(map(str, row)) + " |" for row in self.summary] + [""]
         for title, text, header, rows in self.sections:
-            lines += [f"## {title}", "", text, "", "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+            lines += [
+                f"## {title}",
+                "",
+                textwrap.fill(text, 118),
+                "",
+                "| " + " | ".join(header) + " |",
+                "|" + "---|" * len(header),
+            ]
             lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
         return "\n".join(lines)
 
@@ -148,7 +156,7 @@ def whole_process(table, own, reference, models, repeats):
             rows.append(row)
     table.section(
         "One ONNX file, whole process",
-        "Start, load the predictor, read the model, predict, print, end. Median of repeated runs; peak resident memory.\n"
+        "Start, load the predictor, read the model, predict, print, end. Median of repeated runs; peak resident memory. "
         "Promised: 300 times faster, 1/20 of the memory.",
         ["model", "predictor", "time", "memory", "nn-meter 2.0", "its memory", "faster", "memory", "kept"],
         rows,
@@ -187,8 +195,8 @@ def inside_process(table, own, reference, models, repeats):
         rows.append(row)
     table.section(
         "From file to milliseconds, in process",
-        "The predictor is loaded; each repetition opens the file anew. Medians. Promised: 300 times faster with the same\n"
-        f"predictor ({LEGACY}). The two tools' latencies must agree.",
+        "The predictor is loaded; each repetition opens the file anew. Medians. Promised: 300 times faster with the "
+        f"same predictor ({LEGACY}). The two tools' latencies must agree.",
         ["model", DEVICE, LEGACY, "nn-meter 2.0, " + LEGACY, "faster", "relative difference", "kept"],
         rows,
     )
@@ -222,8 +230,8 @@ def folder(table, own, reference, models, temporary):
         )
     table.section(
         "A folder, one core",
-        "Whole process, start and end included, the bundled models and a chain of 150 nodes in turn. Promised: 1,500\n"
-        "models a second.",
+        "Whole process, start and end included, the bundled models and a chain of 150 nodes in turn. Promised: "
+        "1,500 models a second.",
         ["tool", "models", "models/s", "memory", "of our rate", "kept"],
         rows,
     )
@@ -250,8 +258,8 @@ def growth(table, own, temporary):
     table.bound("growth: time per node at 100,000 nodes against the best", per_node[-1] / min(per_node), most=2.5)
     table.section(
         "Cost against graph size",
-        f"Residual chains, {DEVICE}, in process, best of repeated runs, milliseconds. Promised: linear, that is the last\n"
-        "column but one stays about level (at most 2.5 times the best: caches overflow).",
+        f"Residual chains, {DEVICE}, in process, best of repeated runs, milliseconds. Promised: linear, that is the "
+        "last column but one stays about level (at most 2.5 times the best: caches overflow).",
         ["nodes", "read", "shapes", "kernels and latency", "total", "µs per node", "peak MiB"],
         rows,
     )
@@ -272,7 +280,8 @@ def large_file(table, own, reference, temporary, repeats):
             old_seconds, old_peak = run(reference.predict_command(path), reference.environment)
             row += [milliseconds(old_seconds), f"{old_peak:,.0f} MiB"]
             if path == full:
-                before, now = f"{milliseconds(old_seconds)}, {old_peak:,.0f} MiB", f"{milliseconds(seconds)}, {peak:.1f} MiB"
+                before = f"{milliseconds(old_seconds)}, {old_peak:,.0f} MiB"
+                now = f"{milliseconds(seconds)}, {peak:.1f} MiB"
                 table.summary.append(["a file with 510 MB of weights, whole process", before, now, ""])
         else:
             row += ["", ""]
@@ -281,8 +290,8 @@ def large_file(table, own, reference, temporary, repeats):
     table.bound("500 MB file: MiB more than its structure alone", costs[1][1] - costs[0][1], most=4)
     table.section(
         "A 500 MB file",
-        f"The same {nodes} nodes without and with weights, whole process, {DEVICE} here and {LEGACY} there. Promised: no more\n"
-        "than the structure costs (within half of the time and 4 MiB).",
+        f"The same {nodes} nodes without and with weights, whole process, {DEVICE} here and {LEGACY} there. Promised: no "
+        "more than the structure costs (within half of the time and 4 MiB).",
         ["file", "time", "memory", "nn-meter 2.0", "its memory"],
         rows,
     )
