@@ -1,6 +1,6 @@
 /* The nn-Meter IR document: what nn-Meter 2.0 writes with get_ir and reads with --nn-meter-ir, node order included.
  * {name: {"inbounds": [names], "attr": {"type", "attr": {...}, "input_shape": [[...]], "output_shape": [[...]], "name"?},
- *  "outbounds": [names]}}. Shapes are channels last. */
+ *  "outbounds": [names]}}. Images are channels last (of rank 4 only); sizes are elements. */
 #ifndef NNM_IR_IR_H
 #define NNM_IR_IR_H
 
@@ -11,22 +11,25 @@
 #include "shapes/shapes.h"
 
 typedef struct nnm_ir_node {
-  const char *name;           /* interned, unique */
-  const char *type;           /* interned */
-  json_t *attributes;         /* the inner "attr" object, owned by the document; NULL when the file has none */
+  const char *name;         /* interned, unique */
+  const char *type;         /* interned; NULL when the file gives none (an old get_ir that knew no shapes) */
+  const json_t *attributes; /* the inner "attr" object; borrowed from the document; NULL when the file has none */
   size_t inbound_count, outbound_count;
-  const int32_t *inbounds;    /* node indices; names of no node are dropped, as the old tool does */
-  const int32_t *outbounds;   /* rebuilt from inbounds */
+  const char *const *inbound_names, *const *outbound_names; /* as written, names of no node included */
+  const int32_t *inbounds;  /* inbound_count node indices; -1 where the name is that of no node */
+  bool has_input_shapes, has_output_shapes; /* whether the file has such a list, perhaps an empty one */
   size_t input_shape_count, output_shape_count;
-  const nnm_shape *input_shapes, *output_shapes; /* counts 0 when the file has none */
-  bool has_shapes;            /* the node has type, attr, input_shape and output_shape */
-  nnm_node_id graph_node;     /* where it came from a graph: that node; else -1 */
+  const nnm_shape *input_shapes, *output_shapes; /* dims < 0: symbolic; rank -1: null in the file */
+  /* The nodes of the graph it stands for; several where the old tool makes one of many (slices of one tensor). */
+  size_t graph_node_count;
+  const nnm_node_id *graph_nodes;
 } nnm_ir_node;
 
 typedef struct nnm_ir {
   nnm_arena arena;
   nnm_strings strings;
-  json_t *document; /* keeps attributes alive; NULL when made from a graph */
+  json_t *document; /* as read from a file; for an IR made from a graph, a list that keeps the attributes alive */
+  bool from_file;
   nnm_ir_node *nodes;
   size_t node_count;
 } nnm_ir;
@@ -36,9 +39,12 @@ void nnm_ir_free(nnm_ir *ir); /* NULL is fine */
 nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nnm_error *error);
 /* As the old tool's ONNX converter would make it (see docs/differences.md for where we are right instead). */
 nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir **out, nnm_error *error);
-/* JSON text with indent 4 and sorted keys, like get_ir; malloc'ed. */
+/* JSON text with indent 4 and keys sorted at every level, byte for byte as Python's json writes it; malloc'ed. */
 nnm_status nnm_ir_print(const nnm_ir *ir, char **out, nnm_error *error);
-/* The graph for our own mode. */
-nnm_status nnm_ir_to_graph(const nnm_ir *ir, nnm_graph **out, nnm_error *error);
+/* The graph for our own mode; notes in the IR's nodes which graph node is which (graph_nodes). */
+nnm_status nnm_ir_to_graph(nnm_ir *ir, nnm_graph **out, nnm_error *error);
+
+/* The integers of attribute `name`: a list of integers or one integer. false when absent, null or something else. */
+bool nnm_ir_integers(const nnm_ir_node *node, const char *name, int64_t *out, size_t capacity, size_t *count);
 
 #endif

@@ -1,0 +1,155 @@
+/* nn-Meter IR from JSON. Everything that later stages rely on is checked here: types of all fields, ranks, dims, that
+ * names lead somewhere. Attributes stay JSON; who reads one checks it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "ir/ir.h"
+
+typedef struct reading {
+  nnm_ir *ir;
+  nnm_error *error;
+  const char *node; /* name of the node being read */
+} reading;
+
+static nnm_status fail(reading *r, nnm_status status, const char *field, const char *what) {
+  char place[NNM_ERROR_PLACE_SIZE];
+  snprintf(place, sizeof place, "$.%.140s%.80s", r->node, field);
+  return nnm_fail(r->error, status, place, "%s", what);
+}
+
+static nnm_status intern(reading *r, const char *text, const char **out) {
+  *out = nnm_intern(&r->ir->strings, text, strlen(text));
+  return *out ? NNM_OK : nnm_fail_memory(r->error);
+}
+
+static nnm_status read_names(reading *r, const json_t *list, const char *field, const char *const **out,
+                             size_t *count) {
+  if (!list || json_is_null(list)) return NNM_OK;
+  if (!json_is_array(list))
+    return fail(r, NNM_ERROR_FORMAT, field, "is no list of node names; write [] when there are none");
+  if (json_array_size(list) > NNM_LIMIT_NODE_PORTS) return fail(r, NNM_ERROR_LIMIT, field, "has too many names");
+  const char **names = NNM_ARENA_ARRAY(&r->ir->arena, const char *, json_array_size(list));
+  if (!names) return nnm_fail_memory(r->error);
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const char *name = json_string_value(json_array_get(list, i));
+    if (!name) return fail(r, NNM_ERROR_FORMAT, field, "has an entry that is no node name");
+    NNM_TRY(intern(r, name, &names[i]));
+  }
+  *out = names;
+  *count = json_array_size(list);
+  return NNM_OK;
+}
+
+static nnm_status read_dims(reading *r, const json_t *list, const char *field, nnm_shape *out) {
+  size_t rank = json_array_size(list);
+  if (rank > NNM_LIMIT_RANK) return fail(r, NNM_ERROR_LIMIT, field, "a shape has too many dimensions");
+  int64_t *dims = NNM_ARENA_ARRAY(&r->ir->arena, int64_t, rank);
+  if (!dims) return nnm_fail_memory(r->error);
+  for (size_t i = 0; i < rank; i++) {
+    const json_t *item = json_array_get(list, i);
+    json_int_t dim = json_is_null(item) ? -1 : json_integer_value(item);
+    if (!json_is_integer(item) && !json_is_null(item))
+      return fail(r, NNM_ERROR_FORMAT, field, "a dimension is not an integer");
+    if (dim > NNM_LIMIT_DIMENSION) return fail(r, NNM_ERROR_LIMIT, field, "a dimension is too large");
+    dims[i] = dim < -1 ? -1 : dim;
+  }
+  *out = (nnm_shape){(int32_t)rank, dims};
+  return NNM_OK;
+}
+
+static nnm_status read_shapes(reading *r, const json_t *list, const char *field, const nnm_shape **out, size_t *count,
+                              bool *present) {
+  if (!list || json_is_null(list)) return NNM_OK;
+  if (!json_is_array(list))
+    return fail(r, NNM_ERROR_FORMAT, field, "is no list of shapes; write [[1, 224, 224, 3]], say");
+  if (json_array_size(list) > NNM_LIMIT_NODE_PORTS) return fail(r, NNM_ERROR_LIMIT, field, "has too many shapes");
+  nnm_shape *shapes = NNM_ARENA_ARRAY(&r->ir->arena, nnm_shape, json_array_size(list));
+  if (!shapes) return nnm_fail_memory(r->error);
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const json_t *item = json_array_get(list, i);
+    if (json_is_null(item)) shapes[i].rank = -1;
+    else if (!json_is_array(item)) return fail(r, NNM_ERROR_FORMAT, field, "has an entry that is no shape");
+    else NNM_TRY(read_dims(r, item, field, &shapes[i]));
+  }
+  *out = shapes;
+  *count = json_array_size(list);
+  *present = true;
+  return NNM_OK;
+}
+
+static nnm_status read_attr(reading *r, const json_t *attr, nnm_ir_node *node) {
+  if (!attr) return NNM_OK;
+  if (!json_is_object(attr)) return fail(r, NNM_ERROR_FORMAT, ".attr", "is no object");
+  const json_t *type = json_object_get(attr, "type"), *inner = json_object_get(attr, "attr");
+  if (type && !json_is_string(type)) return fail(r, NNM_ERROR_FORMAT, ".attr.type", "is no text");
+  if (type) NNM_TRY(intern(r, json_string_value(type), &node->type));
+  if (inner && !json_is_object(inner)) return fail(r, NNM_ERROR_FORMAT, ".attr.attr", "is no object");
+  if (json_object_size(inner) > NNM_LIMIT_ATTRIBUTES)
+    return fail(r, NNM_ERROR_LIMIT, ".attr.attr", "has too many attributes");
+  node->attributes = inner;
+  NNM_TRY(read_shapes(r, json_object_get(attr, "input_shape"), ".attr.input_shape", &node->input_shapes,
+                      &node->input_shape_count, &node->has_input_shapes));
+  return read_shapes(r, json_object_get(attr, "output_shape"), ".attr.output_shape", &node->output_shapes,
+                     &node->output_shape_count, &node->has_output_shapes);
+}
+
+static nnm_status read_node(reading *r, const json_t *value, nnm_ir_node *node) {
+  if (strlen(r->node) > NNM_LIMIT_NAME_BYTES)
+    return fail(r, NNM_ERROR_LIMIT, "", "the name of the node is too long");
+  NNM_TRY(intern(r, r->node, &node->name));
+  if (!json_is_object(value))
+    return fail(r, NNM_ERROR_FORMAT, "", "is no object; a node is {\"attr\", \"inbounds\", \"outbounds\"}");
+  NNM_TRY(read_attr(r, json_object_get(value, "attr"), node));
+  NNM_TRY(read_names(r, json_object_get(value, "inbounds"), ".inbounds", &node->inbound_names, &node->inbound_count));
+  return read_names(r, json_object_get(value, "outbounds"), ".outbounds", &node->outbound_names,
+                    &node->outbound_count);
+}
+
+static nnm_status resolve_inbounds(nnm_ir *ir, nnm_error *error) {
+  for (size_t i = 0; i < ir->node_count; i++) {
+    nnm_ir_node *node = &ir->nodes[i];
+    int32_t *inbounds = NNM_ARENA_ARRAY(&ir->arena, int32_t, node->inbound_count);
+    if (!inbounds) return nnm_fail_memory(error);
+    for (size_t k = 0; k < node->inbound_count; k++) {
+      const int32_t *index =
+          nnm_strings_value(&ir->strings, node->inbound_names[k], strlen(node->inbound_names[k]));
+      if (!index) return nnm_fail_memory(error);
+      inbounds[k] = *index;
+    }
+    node->inbounds = inbounds;
+  }
+  return NNM_OK;
+}
+
+static nnm_status read_document(nnm_ir *ir, nnm_error *error) {
+  if (!json_is_object(ir->document))
+    return nnm_fail(error, NNM_ERROR_FORMAT, "$", "nn-Meter IR is an object of nodes; this is something else");
+  size_t count = json_object_size(ir->document);
+  if (count > NNM_LIMIT_NODES) return nnm_fail(error, NNM_ERROR_LIMIT, "$", "more than %d nodes", NNM_LIMIT_NODES);
+  ir->nodes = NNM_ARENA_ARRAY(&ir->arena, nnm_ir_node, count);
+  if (!ir->nodes) return nnm_fail_memory(error);
+  reading r = {.ir = ir, .error = error};
+  json_t *value;
+  json_object_foreach(ir->document, r.node, value) {
+    NNM_TRY(read_node(&r, value, &ir->nodes[ir->node_count]));
+    int32_t *index = nnm_strings_value(&ir->strings, r.node, strlen(r.node));
+    if (!index) return nnm_fail_memory(error);
+    *index = (int32_t)ir->node_count++;
+  }
+  return resolve_inbounds(ir, error);
+}
+
+nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nnm_error *error) {
+  nnm_ir *ir = calloc(1, sizeof *ir);
+  if (!ir) return nnm_fail_memory(error);
+  ir->strings.arena = &ir->arena;
+  ir->from_file = true;
+  nnm_status status = nnm_json_parse(data, size, &ir->document, error);
+  if (status == NNM_OK) status = read_document(ir, error);
+  if (status == NNM_OK) *out = ir;
+  else nnm_ir_free(ir);
+  return status;
+}
