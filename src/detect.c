@@ -105,7 +105,7 @@ static void describe_compat(attribute_list *list, const nnm_compat_kernel *kerne
   if (kernel->has_strides) add_spatial(list, &stride_names, kernel->strides, kernel->strides_count);
   if (kernel->has_cin) add_attribute(list, "input_channels", kernel->cin);
   if (kernel->has_cout) add_attribute(list, "output_channels", kernel->cout);
-  if (kernel->has_split_dim) add_attribute(list, "split_dim", kernel->split_dim);
+  if (kernel->split_dim_count == 1) add_attribute(list, "split_dim", kernel->split_dim[0]);
 }
 
 static nnm_status copy_shape(nnm_arena *arena, nnm_shape shape, bool channels_first, nnm_kernel_shape *out,
@@ -155,7 +155,7 @@ static const char *node_label(const nnm_graph *graph, nnm_node_id id, nnm_arena 
 
 static const char *document_label(const nnm_detection *detection, int32_t index, nnm_arena *arena) {
   const nnm_ir_node *node = &detection->ir->nodes[index];
-  if (node->graph_node >= 0) return node_label(detection->model->graph, node->graph_node, arena);
+  if (node->graph_node_count) return node_label(detection->model->graph, node->graph_nodes[0], arena);
   return nnm_arena_text(arena, node->name, strlen(node->name));
 }
 
