@@ -156,7 +156,7 @@ def whole_process(table, own, reference, models, repeats):
             rows.append(row)
     table.section(
         "One ONNX file, whole process",
-        "Start, load the predictor, read the model, predict, print, end. Median of repeated runs; peak resident memory. "
+        "Start, load the predictor, read the model, predict, print, end. Median of repeated runs; peak memory. "
         "Promised: 300 times faster, 1/20 of the memory.",
         ["model", "predictor", "time", "memory", "nn-meter 2.0", "its memory", "faster", "memory", "kept"],
         rows,
@@ -290,8 +290,8 @@ def large_file(table, own, reference, temporary, repeats):
     table.bound("500 MB file: MiB more than its structure alone", costs[1][1] - costs[0][1], most=4)
     table.section(
         "A 500 MB file",
-        f"The same {nodes} nodes without and with weights, whole process, {DEVICE} here and {LEGACY} there. Promised: no "
-        "more than the structure costs (within half of the time and 4 MiB).",
+        f"The same {nodes} nodes without and with weights, whole process, {DEVICE} here and {LEGACY} there. Promised: "
+        "no more than the structure costs (within half of the time and 4 MiB).",
         ["file", "time", "memory", "nn-meter 2.0", "its memory"],
         rows,
     )
