@@ -27,8 +27,8 @@ if tools/setup.sh venv .venv tools/requirements/test.txt; then
   export PATH
   NN_METER=$PWD/$program part 'command line, goldens, dialects, wild models' \
     python -m pytest -q -rs -n 2 -p no:cacheprovider tests
-  NN_METER=$PWD/$sanitized/nn-meter part 'command line, with ASan and UBSan' \
-    python -m pytest -q -n 2 -p no:cacheprovider tests/cli
+  NN_METER=$PWD/$sanitized/nn-meter part 'hostile files, with ASan and UBSan' \
+    python -m pytest -q -rs -n 2 -p no:cacheprovider tests/hostile
 else
   printf '\nSKIPPED: every Python test (command line, goldens, dialects, wild models): no PyPI package could be had.\n'
 fi
