@@ -6,7 +6,7 @@
 #include "graph/graph.h"
 
 typedef struct nnm_shape {
-  int32_t rank;        /* -1: unknown */
+  int32_t rank;        /* -1: unknown: behind a custom operator, or in a branch known not to run */
   const int64_t *dims; /* rank entries, all >= 0 once inference has succeeded */
 } nnm_shape;
 
@@ -25,8 +25,13 @@ typedef struct nnm_shapes {
   nnm_shape *tensors;       /* graph->tensor_count entries */
   nnm_dtype *dtypes;        /* graph->tensor_count entries */
   const nnm_value **values; /* graph->tensor_count entries; NULL where not constant or too large to fold */
-  uint8_t *executed;        /* graph->node_count entries: 0 for nodes in a branch known not to run, or folded away
-                             * (their outputs are constants), 1 for nodes that run */
+  uint8_t *constant;        /* graph->tensor_count entries: 1 for weights and whatever is computed from nothing else, so
+                             * that a runtime computes it once and not for each run */
+  int64_t *turns;           /* graph->block_count entries: how often a body runs in one run of the model, the loops
+                             * around it included; 1 outside of loops */
+  uint8_t *executed;        /* graph->node_count entries: 1 for nodes that run; 0 for those whose outputs are constant, and
+                             * for those in a branch of an If that does not run (when that depends on the data, the
+                             * dearer branch is taken to run, with a note) */
   size_t note_count;
   const char *const *notes; /* guesses made: "Loop 'x': trip count unknown, one turn counted" */
 } nnm_shapes;
