@@ -8,41 +8,53 @@
 #include "base/limits.h"
 #include "base/strings.h"
 
-typedef struct nnm_fusion_pair {
-  const char *first, *second; /* NULL: free slot */
+typedef struct nnm_fusion_slot {
+  const char *const *ops; /* NULL: free */
+  size_t op_count;
   nnm_fusion_answer answer;
-} nnm_fusion_pair;
+} nnm_fusion_slot;
 
-static nnm_fusion_pair *find_pair(const nnm_fusion_rules *rules, const char *first, const char *second) {
-  uint64_t hash = nnm_hash_bytes(first, strlen(first)) * 31 + nnm_hash_bytes(second, strlen(second));
-  size_t mask = rules->pair_capacity - 1;
-  for (size_t i = (size_t)(hash ^ hash >> 32) & mask;; i = (i + 1) & mask) {
-    nnm_fusion_pair *pair = &rules->pairs[i];
-    if (!pair->first || (!strcmp(pair->first, first) && !strcmp(pair->second, second))) return pair;
-  }
+static bool is_about(const nnm_fusion_slot *slot, const char *const *ops, size_t op_count) {
+  if (slot->op_count != op_count) return false;
+  for (size_t i = 0; i < op_count; i++)
+    if (strcmp(slot->ops[i], ops[i]) != 0) return false;
+  return true;
+}
+
+/* The slot of these operators, or the free one where it belongs. */
+static nnm_fusion_slot *find_slot(const nnm_fusion_rules *rules, const char *const *ops, size_t op_count) {
+  uint64_t hash = op_count;
+  for (size_t i = 0; i < op_count; i++) hash = hash * 31 + nnm_hash_bytes(ops[i], strlen(ops[i]));
+  size_t mask = rules->slot_capacity - 1;
+  for (size_t i = (size_t)(hash ^ hash >> 32) & mask;; i = (i + 1) & mask)
+    if (!rules->slots[i].ops || is_about(&rules->slots[i], ops, op_count)) return &rules->slots[i];
 }
 
 nnm_fusion_answer nnm_fusion_rules_ask(const nnm_fusion_rules *rules, const char *first, const char *second) {
-  return find_pair(rules, first, second)->answer;
+  return find_slot(rules, (const char *const[]){first, second}, 2)->answer;
 }
 
 bool nnm_fusion_rules_allow(const nnm_fusion_rules *rules, const char *first, const char *second) {
   return nnm_fusion_rules_ask(rules, first, second) == NNM_FUSION_ALLOWED;
 }
 
-static nnm_status index_pairs(nnm_fusion_rules *rules, nnm_error *error) {
-  rules->pair_capacity = 16;
-  while (rules->pair_capacity < rules->count * 2) rules->pair_capacity *= 2;
-  rules->pairs = NNM_ARENA_ARRAY(&rules->arena, nnm_fusion_pair, rules->pair_capacity);
-  if (!rules->pairs) return nnm_fail_memory(error);
+bool nnm_fusion_rules_allow_chain(const nnm_fusion_rules *rules, const char *const *ops, size_t op_count) {
+  return find_slot(rules, ops, op_count)->answer == NNM_FUSION_ALLOWED;
+}
+
+static nnm_status index_rules(nnm_fusion_rules *rules, nnm_error *error) {
+  rules->slot_capacity = 16;
+  while (rules->slot_capacity < rules->count * 2) rules->slot_capacity *= 2;
+  rules->slots = NNM_ARENA_ARRAY(&rules->arena, nnm_fusion_slot, rules->slot_capacity);
+  if (!rules->slots) return nnm_fail_memory(error);
   for (size_t i = 0; i < rules->count; i++) {
     const nnm_fusion_rule *rule = &rules->items[i];
-    if (rule->op_count != 2) continue;
-    nnm_fusion_pair *pair = find_pair(rules, rule->ops[0], rule->ops[1]);
-    pair->first = rule->ops[0];
-    pair->second = rule->ops[1];
-    if (rule->obey) pair->answer = NNM_FUSION_ALLOWED;
-    else if (pair->answer == NNM_FUSION_UNKNOWN) pair->answer = NNM_FUSION_DENIED;
+    if (rule->op_count < 2) continue;
+    nnm_fusion_slot *slot = find_slot(rules, rule->ops, rule->op_count);
+    slot->ops = rule->ops;
+    slot->op_count = rule->op_count;
+    if (rule->obey) slot->answer = NNM_FUSION_ALLOWED;
+    else if (slot->answer == NNM_FUSION_UNKNOWN) slot->answer = NNM_FUSION_DENIED;
   }
   return NNM_OK;
 }
@@ -115,7 +127,7 @@ static nnm_status read_rules(nnm_fusion_rules *rules, json_t *document, nnm_erro
   const char *name;
   json_t *value;
   json_object_foreach(document, name, value) NNM_TRY(read_rule(rules, name, value, error));
-  return index_pairs(rules, error);
+  return index_rules(rules, error);
 }
 
 nnm_status nnm_fusion_rules_parse(const void *data, size_t size, nnm_fusion_rules **out, nnm_error *error) {

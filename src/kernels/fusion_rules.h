@@ -30,8 +30,8 @@ typedef struct nnm_fusion_rules {
   size_t count;
   nnm_multi_consumer multi_consumer;
   const char *text; /* the JSON it was read from, kept for predictor files */
-  struct nnm_fusion_pair *pairs; /* hash table of the rules about two operators */
-  size_t pair_capacity;
+  struct nnm_fusion_slot *slots; /* hash table of the rules about two operators and more */
+  size_t slot_capacity;
 } nnm_fusion_rules;
 
 /* Rules that are no fusion (RT, FN, RBC, CBC) are kept in items and have no effect, as in nn-Meter. */
@@ -42,5 +42,7 @@ void nnm_fusion_rules_free(nnm_fusion_rules *rules); /* NULL is fine */
 nnm_fusion_answer nnm_fusion_rules_ask(const nnm_fusion_rules *rules, const char *first, const char *second);
 /* Whether the answer is NNM_FUSION_ALLOWED. */
 bool nnm_fusion_rules_allow(const nnm_fusion_rules *rules, const char *first, const char *second);
+/* Whether a rule such as BF_conv_bn_relu allows the whole chain of operators. */
+bool nnm_fusion_rules_allow_chain(const nnm_fusion_rules *rules, const char *const *ops, size_t op_count);
 
 #endif

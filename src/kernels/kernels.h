@@ -27,9 +27,9 @@ typedef struct nnm_kernel {
   nnm_node_id core;           /* the member that does the work (the convolution of conv-bn-relu) */
   size_t input_count;
   const nnm_tensor_id *inputs; /* data inputs from outside the kernel; weights excluded */
-  nnm_tensor_id output;        /* the last member's first output; -1: none */
-  int64_t multiply_adds;       /* of all members; times repeat */
-  int64_t input_elements, output_elements, weight_elements;
+  nnm_tensor_id output;        /* the first output of the last member that is no mere view; -1: none */
+  int64_t multiply_adds;       /* of all members, one turn */
+  int64_t input_elements, output_elements, weight_elements; /* one turn; biases are no weights here */
   int64_t repeat;              /* turns of the Loop bodies around it; 1 outside of loops */
   const nnm_compat_kernel *compat; /* nn-Meter 2.0's view of it; NULL in our own mode */
 } nnm_kernel;
@@ -47,7 +47,8 @@ nnm_status nnm_detect_kernels(const nnm_graph *graph, const nnm_shapes *shapes, 
                               nnm_kernels **out, nnm_error *error);
 void nnm_kernels_free(nnm_kernels *kernels); /* NULL is fine */
 
-/* Fills type, core, inputs, output and the counts from name and members; shared by both modes. */
+/* Fills type, core, inputs, output and the counts from name and members, for kernels that nnm_detect_kernels did not
+ * make; any set of nodes will do. output: the last member's. */
 nnm_status nnm_describe_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,
                                nnm_error *error);
 

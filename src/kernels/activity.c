@@ -1,0 +1,316 @@
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "kernels/detection.h"
+
+/* A trip count beyond this is a while loop in disguise (exporters write 2^63 - 1). */
+#define MOST_TURNS (INT64_C(1) << 20)
+
+nnm_status nnm_detection_note(nnm_detection *d, nnm_error *error, const char *format, ...) {
+  if (d->note_count == NNM_LIMIT_NOTES) return NNM_OK;
+  if (!d->notes) d->notes = NNM_ARENA_ARRAY(d->notes_arena, const char *, NNM_LIMIT_NOTES);
+  char text[512];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  const char *note = nnm_arena_printf(d->notes_arena, "%s", text);
+  if (!d->notes || !note) return nnm_fail_memory(error);
+  d->notes[d->note_count++] = note;
+  return NNM_OK;
+}
+
+/* ------------------------------------------------------------------ blocks */
+
+static int64_t add_saturating(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
+static int64_t multiply_saturating(int64_t a, int64_t b) {
+  int64_t product;
+  return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
+/* How often a Loop or Scan runs its body; 1 for everything else, and where it is not known (shape inference says so). */
+static int64_t turns_of(const nnm_detection *d, const nnm_node *node) {
+  if (node->op == NNM_OP_LOOP && node->input_count && node->inputs[0] >= 0) {
+    const nnm_value *value = d->shapes->values[node->inputs[0]];
+    if (value && !value->is_float && value->count == 1 && value->as.integers[0] >= 0 &&
+        value->as.integers[0] <= MOST_TURNS)
+      return value->as.integers[0];
+  }
+  int64_t scanned = node->op == NNM_OP_SCAN ? nnm_attribute_int(node, "num_scan_inputs", 0) : 0;
+  if (scanned < 1 || scanned > node->input_count || node->inputs[node->input_count - scanned] < 0) return 1;
+  nnm_shape shape = d->shapes->tensors[node->inputs[node->input_count - scanned]];
+  size_t count;
+  const int64_t *axes = nnm_attribute_ints(node, "scan_input_axes", &count);
+  int64_t axis = count ? axes[0] : 0;
+  if (axis < 0) axis += shape.rank;
+  return axis >= 0 && axis < shape.rank ? shape.dims[axis] : 1;
+}
+
+static bool has_nodes(const nnm_detection *d, nnm_block_id block) {
+  const nnm_block *b = &d->graph->blocks[block];
+  for (uint32_t i = 0; i < b->node_count; i++)
+    if (d->shapes->executed[b->nodes[i]]) return true;
+  return false;
+}
+
+/* Of an If whose condition is not known, the branch with the most work; *other is the one left out (-1: none). */
+static nnm_block_id heavier_branch(const nnm_detection *d, const nnm_node *node, const int64_t *cost,
+                                   nnm_block_id *other) {
+  nnm_block_id best = -1;
+  *other = -1;
+  for (uint32_t i = 0; i < node->attribute_count; i++) {
+    if (node->attributes[i].kind != NNM_ATTRIBUTE_BLOCK) continue;
+    nnm_block_id body = node->attributes[i].as.block;
+    if (!has_nodes(d, body)) continue;
+    if (best < 0 || cost[body] > cost[best]) *other = best, best = body;
+    else *other = body;
+  }
+  return best;
+}
+
+/* Multiply-adds of every block, bodies included; a body's number is higher than that of the block around it. */
+static void count_costs(const nnm_detection *d, int64_t *cost) {
+  for (nnm_block_id b = d->graph->block_count; b-- > 0;) {
+    const nnm_block *block = &d->graph->blocks[b];
+    for (uint32_t i = 0; i < block->node_count; i++) {
+      const nnm_node *node = &d->graph->nodes[block->nodes[i]];
+      if (!d->shapes->executed[block->nodes[i]]) continue;
+      if (nnm_op_work((nnm_op)node->op) != NNM_WORK_CONTROL) {
+        cost[b] = add_saturating(cost[b], nnm_node_multiply_adds(d->graph, d->shapes, block->nodes[i]));
+        continue;
+      }
+      nnm_block_id other, chosen = heavier_branch(d, node, cost, &other);
+      if (chosen >= 0) cost[b] = add_saturating(cost[b], multiply_saturating(cost[chosen], turns_of(d, node)));
+    }
+  }
+}
+
+static nnm_status choose_blocks(nnm_detection *d, nnm_error *error) {
+  const nnm_graph *graph = d->graph;
+  int64_t *cost = NNM_ARENA_ARRAY(&d->scratch, int64_t, (size_t)graph->block_count);
+  d->repeat = NNM_ARENA_ARRAY(&d->scratch, int64_t, (size_t)graph->block_count);
+  if (!cost || !d->repeat) return nnm_fail_memory(error);
+  d->repeat[0] = 1;
+  if (graph->block_count == 1) return NNM_OK;
+  count_costs(d, cost);
+  for (nnm_block_id b = 1; b < graph->block_count; b++) {
+    nnm_node_id owner = graph->blocks[b].owner;
+    const nnm_node *node = &graph->nodes[owner];
+    if (!d->repeat[node->block] || !d->shapes->executed[owner]) continue;
+    nnm_block_id other, chosen = node->op == NNM_OP_IF ? heavier_branch(d, node, cost, &other) : b;
+    if (chosen != b) continue;
+    d->repeat[b] = multiply_saturating(d->repeat[node->block], turns_of(d, node));
+    char label[160];
+    if (node->op == NNM_OP_IF && other >= 0)
+      NNM_TRY(nnm_detection_note(d, error, "%s: condition not known; the branch with more work, '%.80s', is counted",
+                                 nnm_node_label(graph, owner, label, sizeof label), graph->blocks[b].name));
+  }
+  return NNM_OK;
+}
+
+/* ------------------------------------------------------------------- order */
+
+/* Appends the nodes of a block; those of its bodies come just before the node that owns them. */
+static nnm_status order_nodes(nnm_detection *d, nnm_error *error) {
+  const nnm_graph *graph = d->graph;
+  d->order = NNM_ARENA_ARRAY(&d->scratch, nnm_node_id, (size_t)graph->node_count);
+  d->position = NNM_ARENA_ARRAY(&d->scratch, int32_t, (size_t)graph->node_count);
+  if (!d->order || !d->position) return nnm_fail_memory(error);
+  struct {
+    nnm_block_id block;
+    uint32_t next, attribute; /* the node, and the attribute of it to look at next */
+  } stack[NNM_LIMIT_BLOCK_DEPTH + 2] = {{0, 0, 0}};
+  for (nnm_node_id n = 0; n < graph->node_count; n++) d->position[n] = -1;
+  int depth = 1;
+  while (depth) {
+    const nnm_block *block = &graph->blocks[stack[depth - 1].block];
+    if (stack[depth - 1].next == block->node_count) {
+      depth--;
+      continue;
+    }
+    nnm_node_id n = block->nodes[stack[depth - 1].next];
+    const nnm_node *node = &graph->nodes[n];
+    uint32_t a = stack[depth - 1].attribute;
+    while (a < node->attribute_count && !(node->attributes[a].kind == NNM_ATTRIBUTE_BLOCK &&
+                                          d->repeat[node->attributes[a].as.block]))
+      a++;
+    if (a < node->attribute_count) {
+      stack[depth - 1].attribute = a + 1;
+      stack[depth].block = node->attributes[a].as.block;
+      stack[depth].next = stack[depth].attribute = 0;
+      depth++;
+      continue;
+    }
+    if (d->shapes->executed[n]) {
+      d->position[n] = d->order_count;
+      d->order[d->order_count++] = n;
+    }
+    stack[depth - 1].next++;
+    stack[depth - 1].attribute = 0;
+  }
+  return NNM_OK;
+}
+
+/* --------------------------------------------------- constants and views */
+
+static bool is_source(const nnm_node *node) {
+  switch (node->op) {
+    case NNM_OP_UNKNOWN:
+    case NNM_OP_PLACEHOLDER:
+    case NNM_OP_RANDOM_NORMAL:
+    case NNM_OP_RANDOM_UNIFORM:
+    case NNM_OP_RANDOM_NORMAL_LIKE:
+    case NNM_OP_RANDOM_UNIFORM_LIKE:
+    case NNM_OP_BERNOULLI:
+    case NNM_OP_MULTINOMIAL: return true;
+    default: return nnm_op_work((nnm_op)node->op) == NNM_WORK_CONTROL;
+  }
+}
+
+/* Whether a node's results never change from one inference to the next. */
+static bool computes_constant(const nnm_detection *d, const nnm_node *node) {
+  if (is_source(node)) return false;
+  for (uint32_t i = 0; i < node->input_count; i++)
+    if (node->inputs[i] >= 0 && !d->is_constant[node->inputs[i]]) return false;
+  return true;
+}
+
+static bool same_dims(nnm_shape a, nnm_shape b) {
+  if (a.rank < 0 || a.rank != b.rank) return false;
+  for (int32_t i = 0; i < a.rank; i++)
+    if (a.dims[i] != b.dims[i]) return false;
+  return true;
+}
+
+/* A transposition that moves only axes of one element changes nothing in memory. */
+static bool keeps_order(const nnm_node *node, nnm_shape shape) {
+  size_t count;
+  const int64_t *order = nnm_attribute_ints(node, "perm", &count);
+  int64_t last = -1;
+  if (!order || shape.rank < 0 || count != (size_t)shape.rank) return false;
+  for (size_t i = 0; i < count; i++) {
+    if (order[i] < 0 || order[i] >= shape.rank) return false;
+    if (shape.dims[order[i]] == 1) continue;
+    if (order[i] < last) return false;
+    last = order[i];
+  }
+  return true;
+}
+
+/* QuantizeLinear with nothing but DequantizeLinear behind it marks a tensor as quantised; it is not run as such. */
+static bool only_marks_quantisation(const nnm_detection *d, const nnm_node *node) {
+  const nnm_graph *graph = d->graph;
+  if (node->op == NNM_OP_DEQUANTIZE_LINEAR) {
+    nnm_node_id producer = graph->tensors[node->inputs[0]].producer;
+    return producer >= 0 && d->is_view[producer] && graph->nodes[producer].op == NNM_OP_QUANTIZE_LINEAR;
+  }
+  nnm_tensor_id out = node->outputs[0];
+  if (graph->tensors[out].flags & NNM_TENSOR_OUTPUT) return false;
+  for (uint32_t i = graph->consumer_start[out]; i < graph->consumer_start[out + 1]; i++)
+    if (graph->nodes[graph->consumer_nodes[i]].op != NNM_OP_DEQUANTIZE_LINEAR) return false;
+  return graph->consumer_start[out] < graph->consumer_start[out + 1];
+}
+
+/* Whether the node runs no code of its own: its output is its first input, seen otherwise. */
+static bool is_view_node(const nnm_detection *d, const nnm_node *node) {
+  if (!node->input_count || !node->output_count || node->inputs[0] < 0 || node->outputs[0] < 0) return false;
+  if (d->is_constant[node->inputs[0]]) return false;
+  nnm_shape in = d->shapes->tensors[node->inputs[0]], out = d->shapes->tensors[node->outputs[0]];
+  switch (node->op) {
+    case NNM_OP_IDENTITY:
+    case NNM_OP_DROPOUT: return true;
+    case NNM_OP_CAST:
+    case NNM_OP_CAST_LIKE: return d->shapes->dtypes[node->inputs[0]] == d->shapes->dtypes[node->outputs[0]];
+    case NNM_OP_QUANTIZE_LINEAR:
+    case NNM_OP_DEQUANTIZE_LINEAR: return only_marks_quantisation(d, node);
+    case NNM_OP_TRANSPOSE: return keeps_order(node, in);
+    case NNM_OP_CONCAT: return node->input_count == 1;
+    case NNM_OP_EXPAND:
+    case NNM_OP_TILE:
+    case NNM_OP_SLICE:
+    case NNM_OP_STRIDED_SLICE:
+    case NNM_OP_PAD: return same_dims(in, out);
+    case NNM_OP_SPLIT: return node->output_count == 1;
+    default: return nnm_op_work((nnm_op)node->op) == NNM_WORK_VIEW;
+  }
+}
+
+static nnm_status find_roots(nnm_detection *d, nnm_error *error) {
+  const nnm_graph *graph = d->graph;
+  size_t tensors = (size_t)graph->tensor_count;
+  d->is_constant = NNM_ARENA_ARRAY(&d->scratch, uint8_t, tensors);
+  d->is_view = NNM_ARENA_ARRAY(&d->scratch, uint8_t, (size_t)graph->node_count);
+  d->root = NNM_ARENA_ARRAY(&d->scratch, nnm_tensor_id, tensors);
+  if (!d->is_constant || !d->is_view || !d->root) return nnm_fail_memory(error);
+  for (nnm_tensor_id t = 0; t < graph->tensor_count; t++) {
+    nnm_node_id producer = graph->tensors[t].producer;
+    d->root[t] = t;
+    d->is_constant[t] = (graph->tensors[t].flags & NNM_TENSOR_WEIGHT) || d->shapes->values[t] ||
+                        (producer >= 0 && !d->shapes->executed[producer]);
+  }
+  for (int32_t i = 0; i < d->order_count; i++) {
+    nnm_node_id n = d->order[i];
+    const nnm_node *node = &graph->nodes[n];
+    if (computes_constant(d, node)) {
+      for (uint32_t k = 0; k < node->output_count; k++)
+        if (node->outputs[k] >= 0) d->is_constant[node->outputs[k]] = 1;
+      d->position[n] = -1;
+    } else if (is_view_node(d, node)) {
+      d->is_view[n] = 1;
+      d->root[node->outputs[0]] = d->root[node->inputs[0]];
+    }
+  }
+  return NNM_OK;
+}
+
+/* ----------------------------------------------------------------- readers */
+
+static bool reads_only_shape(const nnm_node *node) { return node->op == NNM_OP_SHAPE || node->op == NNM_OP_SIZE; }
+
+/* Counts (pass 0) or lists (pass 1) for each root the nodes that read it. */
+static void scan_readers(nnm_detection *d, int pass, nnm_node_id *last) {
+  for (nnm_tensor_id t = 0; t < d->graph->tensor_count; t++) last[t] = -1;
+  for (int32_t i = 0; i < d->order_count; i++) {
+    nnm_node_id n = d->order[i];
+    const nnm_node *node = &d->graph->nodes[n];
+    if (d->position[n] < 0 || reads_only_shape(node)) continue;
+    bool no_unit = d->is_view[n] || nnm_op_work((nnm_op)node->op) == NNM_WORK_CONTROL ||
+                   nnm_op_work((nnm_op)node->op) == NNM_WORK_NONE;
+    for (uint32_t k = 0; k < node->input_count; k++) {
+      if (node->inputs[k] < 0 || d->is_constant[node->inputs[k]]) continue;
+      nnm_tensor_id root = d->root[node->inputs[k]];
+      if (d->is_view[n] && k == 0) continue;
+      nnm_node_id producer = d->graph->tensors[root].producer;
+      if (no_unit || (producer >= 0 && d->graph->nodes[producer].block != node->block)) d->escapes[root] = 1;
+      if (no_unit || last[root] == n) continue;
+      last[root] = n;
+      if (pass) d->readers[d->reader_start[root + 1]++] = n;
+      else d->reader_start[root + 2]++;
+    }
+  }
+}
+
+static nnm_status find_readers(nnm_detection *d, nnm_error *error) {
+  const nnm_graph *graph = d->graph;
+  size_t tensors = (size_t)graph->tensor_count;
+  d->escapes = NNM_ARENA_ARRAY(&d->scratch, uint8_t, tensors);
+  d->reader_start = NNM_ARENA_ARRAY(&d->scratch, uint32_t, tensors + 2);
+  nnm_node_id *last = NNM_ARENA_ARRAY(&d->scratch, nnm_node_id, tensors);
+  if (!d->escapes || !d->reader_start || !last) return nnm_fail_memory(error);
+  for (nnm_block_id b = 0; b < graph->block_count; b++)
+    for (uint32_t i = 0; i < graph->blocks[b].output_count; i++) d->escapes[d->root[graph->blocks[b].outputs[i]]] = 1;
+  scan_readers(d, 0, last);
+  for (nnm_tensor_id t = 0; t < graph->tensor_count; t++) d->reader_start[t + 2] += d->reader_start[t + 1];
+  d->readers = NNM_ARENA_ARRAY(&d->scratch, nnm_node_id, (size_t)d->reader_start[graph->tensor_count + 1]);
+  if (!d->readers) return nnm_fail_memory(error);
+  scan_readers(d, 1, last); /* start[t + 1] is the write position of t, and ends up as its end */
+  return NNM_OK;
+}
+
+nnm_status nnm_find_activity(nnm_detection *d, nnm_error *error) {
+  NNM_TRY(choose_blocks(d, error));
+  NNM_TRY(order_nodes(d, error));
+  NNM_TRY(find_roots(d, error));
+  return find_readers(d, error);
+}

@@ -1,0 +1,160 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "kernels/detection.h"
+
+/* ------------------------------------------------------------------ naming */
+
+/* "conv-bn-relu": the units' parts in order, the operator's own name where its role has none. */
+static nnm_status name_kernel(nnm_detection *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
+                              nnm_error *error) {
+  nnm_text text = {0};
+  for (int32_t i = 0; i < chain->unit_count; i++) {
+    const nnm_unit *unit = &d->units[chain->units[i]];
+    const char *part = nnm_roles[unit->role].name;
+    if (!part) part = nnm_operator_label(d->graph, unit->core, &d->scratch);
+    if (i) nnm_text_add(&text, "-");
+    nnm_text_add(&text, part ? part : "");
+    if (unit->has_bn) nnm_text_add(&text, "-bn");
+  }
+  char *name = text.failed ? NULL : nnm_arena_text(arena, text.data, text.length);
+  nnm_text_free(&text);
+  if (!name) return nnm_fail_memory(error);
+  kernel->name = name;
+  return NNM_OK;
+}
+
+/* ----------------------------------------------------------------- members */
+
+static int compare_keys(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* The nodes of all units, views included, in execution order. */
+static nnm_status list_members(nnm_detection *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
+                               nnm_error *error) {
+  size_t count = 0;
+  for (int32_t i = 0; i < chain->unit_count; i++) count += (size_t)d->units[chain->units[i]].member_count;
+  nnm_node_id *members = NNM_ARENA_ARRAY(arena, nnm_node_id, count);
+  int64_t *keys = malloc((count ? count : 1) * sizeof *keys); /* position, then node: sorts without a context */
+  if (!members || !keys) {
+    free(keys);
+    return nnm_fail_memory(error);
+  }
+  count = 0;
+  for (int32_t i = 0; i < chain->unit_count; i++)
+    for (nnm_node_id n = d->units[chain->units[i]].first; n >= 0; n = d->next_member[n])
+      keys[count++] = (int64_t)d->position[n] << 32 | n;
+  qsort(keys, count, sizeof *keys, compare_keys);
+  for (size_t i = 0; i < count; i++) members[i] = (nnm_node_id)(keys[i] & INT32_MAX);
+  free(keys);
+  kernel->members = members;
+  kernel->member_count = count;
+  return NNM_OK;
+}
+
+/* ----------------------------------------------------------------- kernels */
+
+static const nnm_unit *core_of(const nnm_detection *d, const nnm_chain *chain) {
+  const nnm_unit *core = &d->units[chain->units[0]];
+  for (int32_t i = 1; i < chain->unit_count; i++) {
+    const nnm_unit *unit = &d->units[chain->units[i]];
+    if (nnm_roles[unit->role].rank > nnm_roles[core->role].rank) core = unit;
+  }
+  return core;
+}
+
+static nnm_status make_kernel(nnm_detection *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
+                              nnm_error *error) {
+  const nnm_unit *core = core_of(d, chain), *last = &d->units[chain->units[chain->unit_count - 1]];
+  *kernel = (nnm_kernel){.type = nnm_roles[core->role].kernel, .core = core->core, .repeat = d->repeat[core->block]};
+  kernel->output = last->shown_output >= 0 ? last->shown_output : last->output;
+  const nnm_node *node = &d->graph->nodes[last->core];
+  if (kernel->output < 0 && node->output_count) kernel->output = node->outputs[0];
+  NNM_TRY(name_kernel(d, chain, arena, kernel, error));
+  NNM_TRY(list_members(d, chain, arena, kernel, error));
+  return nnm_measure_kernel(d->graph, d->shapes, d->is_constant, arena, kernel, error);
+}
+
+static nnm_status make_kernels(nnm_detection *d, const nnm_chains *chains, nnm_kernels *kernels, nnm_error *error) {
+  kernels->items = NNM_ARENA_ARRAY(&kernels->arena, nnm_kernel, chains->count);
+  if (!kernels->items) return nnm_fail_memory(error);
+  for (; kernels->count < chains->count; kernels->count++)
+    NNM_TRY(make_kernel(d, &chains->items[kernels->count], &kernels->arena, &kernels->items[kernels->count], error));
+  return NNM_OK;
+}
+
+/* ------------------------------------------------------------------- notes */
+
+typedef struct custom_type {
+  const char *domain, *type; /* interned, so that addresses compare */
+  int64_t count;
+} custom_type;
+
+/* Custom operators are timed as `other`, which nobody measured: say which, and how many. */
+static nnm_status note_custom_operators(nnm_detection *d, nnm_error *error) {
+  custom_type types[NNM_LIMIT_NOTES / 4];
+  size_t count = 0;
+  int64_t unlisted = 0;
+  for (int32_t i = 0; i < d->order_count; i++) {
+    const nnm_node *node = &d->graph->nodes[d->order[i]];
+    if (node->op != NNM_OP_UNKNOWN || d->unit_of[d->order[i]] < 0) continue;
+    size_t k = 0;
+    while (k < count && (types[k].type != node->type || types[k].domain != node->domain)) k++;
+    if (k == sizeof types / sizeof types[0]) {
+      unlisted++;
+      continue;
+    }
+    if (k == count) types[count++] = (custom_type){node->domain, node->type, 0};
+    types[k].count++;
+  }
+  for (size_t k = 0; k < count; k++)
+    NNM_TRY(nnm_detection_note(d, error, "operator %.80s%s%.80s is not known (%lld node%s): timed as 'other'",
+                               types[k].domain, types[k].domain[0] ? "." : "", types[k].type,
+                               (long long)types[k].count, types[k].count == 1 ? "" : "s"));
+  if (!unlisted) return NNM_OK;
+  return nnm_detection_note(d, error, "%lld nodes of further operators are not known: timed as 'other'",
+                            (long long)unlisted);
+}
+
+/* ------------------------------------------------------------------ driver */
+
+static nnm_status detect(nnm_detection *d, nnm_kernels *kernels, nnm_error *error) {
+  NNM_TRY(nnm_find_activity(d, error));
+  NNM_TRY(nnm_make_units(d, error));
+  for (int32_t i = 0; i < d->order_count; i++) {
+    nnm_node_id n = d->order[i];
+    if (d->unit_of[n] != n || d->is_view[n]) continue;
+    nnm_match_patterns(d, n);
+    nnm_fold_into_weights(d, n);
+  }
+  nnm_group_slices(d);
+  nnm_chains chains = {0};
+  NNM_TRY(nnm_fuse_units(d, &chains, error));
+  NNM_TRY(make_kernels(d, &chains, kernels, error));
+  NNM_TRY(note_custom_operators(d, error));
+  kernels->notes = d->notes;
+  kernels->note_count = d->note_count;
+  return NNM_OK;
+}
+
+nnm_status nnm_detect_kernels(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_fusion_rules *rules,
+                              nnm_kernels **out, nnm_error *error) {
+  nnm_kernels *kernels = calloc(1, sizeof *kernels);
+  if (!kernels) return nnm_fail_memory(error);
+  nnm_detection d = {.graph = graph, .shapes = shapes, .rules = rules, .notes_arena = &kernels->arena};
+  nnm_status status = detect(&d, kernels, error);
+  nnm_arena_free(&d.scratch);
+  if (status == NNM_OK) *out = kernels;
+  else nnm_kernels_free(kernels);
+  return status;
+}
+
+void nnm_kernels_free(nnm_kernels *kernels) {
+  if (!kernels) return;
+  nnm_arena_free(&kernels->arena);
+  free(kernels);
+}

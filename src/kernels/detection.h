@@ -1,0 +1,99 @@
+/* What the steps of kernel detection share. The steps, in order:
+ *   activity  which nodes run, in what order and how often; which tensors are constants; which nodes are mere views
+ *   units     one unit for each node that costs something
+ *   patterns  several units that are one operator (hard swish, squeeze-and-excite) become one; what a converter folds
+ *             into weights (batch normalisation, biases) joins the unit it is folded into
+ *   fusion    chains of units that the device's rules run as one kernel
+ *   describe  the kernels as later stages see them
+ * All arrays live in the scratch arena, which is gone when detection is done. */
+#ifndef NNM_KERNELS_DETECTION_H
+#define NNM_KERNELS_DETECTION_H
+
+#include "kernels/kernels.h"
+#include "kernels/roles.h"
+
+typedef int32_t nnm_unit_id; /* index into detection.units; -1: none */
+
+/* One node, or several that are one operator. */
+typedef struct nnm_unit {
+  nnm_role role;
+  nnm_node_id core;
+  nnm_node_id first, last;   /* linked list of members through detection.next_member */
+  int32_t member_count;      /* -1: taken over by another unit */
+  int32_t position;          /* where in the execution order the unit's result is there */
+  nnm_block_id block;
+  nnm_tensor_id input;       /* root of the one tensor that a pattern's unit reads; -1: as its nodes say */
+  nnm_tensor_id output;      /* root of the tensor it makes; -1 for several results */
+  nnm_tensor_id shown_output; /* the tensor to report where it is not that root; -1: the root */
+  bool has_bn;               /* a batch normalisation has been folded in */
+} nnm_unit;
+
+typedef struct nnm_detection {
+  const nnm_graph *graph;
+  const nnm_shapes *shapes;
+  const nnm_fusion_rules *rules;
+  nnm_arena scratch;
+
+  int64_t *repeat;           /* each block: how often it runs for one inference; 0: never */
+  nnm_node_id *order;        /* nodes that run, views included, in execution order */
+  int32_t order_count;
+  int32_t *position;         /* each node: its place in order; -1: does not run */
+  uint8_t *is_constant;      /* each tensor: does not depend on the model's inputs */
+  uint8_t *is_view;          /* each node: runs no code, its output is its first input seen otherwise */
+  nnm_tensor_id *root;       /* each tensor: the tensor it is a view of, or itself */
+  uint8_t *escapes;          /* each root: also read by something that cannot be fused (output, body, control flow) */
+  uint32_t *reader_start;    /* each root: the nodes that read it, views looked through, each node once */
+  nnm_node_id *readers;
+
+  nnm_unit *units;           /* node_count entries; unit i starts as node i */
+  nnm_unit_id *unit_of;      /* each node: its unit; -1: none */
+  nnm_node_id *next_member;  /* each node: the next in its unit's list; -1: the last */
+
+  nnm_arena *notes_arena;    /* the result's */
+  const char **notes;
+  size_t note_count;
+} nnm_detection;
+
+/* activity.c */
+nnm_status nnm_find_activity(nnm_detection *d, nnm_error *error);
+nnm_status nnm_detection_note(nnm_detection *d, nnm_error *error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* units.c */
+nnm_status nnm_make_units(nnm_detection *d, nnm_error *error);
+/* The unit that makes a root tensor, or -1. */
+nnm_unit_id nnm_unit_making(const nnm_detection *d, nnm_tensor_id root);
+/* Where in the execution order a root is made; -1 for model inputs. */
+int32_t nnm_position_making(const nnm_detection *d, nnm_tensor_id root);
+/* Puts all of one unit's members into the other; returns the id that lives on, with its role, core, position, input and
+ * output still to be set by the caller. */
+nnm_unit_id nnm_join_units(nnm_detection *d, nnm_unit_id a, nnm_unit_id b);
+/* Whether `reader` alone reads what `unit` makes. */
+bool nnm_only_read_by(const nnm_detection *d, nnm_unit_id unit, nnm_unit_id reader);
+
+/* patterns.c: to be called for each node in execution order */
+void nnm_match_patterns(nnm_detection *d, nnm_node_id node);
+/* folding.c: likewise, after the patterns */
+void nnm_fold_into_weights(nnm_detection *d, nnm_node_id node);
+/* folding.c: the slices that cut one tensor into parts become one split */
+void nnm_group_slices(nnm_detection *d);
+
+/* A kernel in the making: units chained one behind the other. */
+typedef struct nnm_chain {
+  nnm_unit_id *units;
+  int32_t unit_count;
+} nnm_chain;
+
+typedef struct nnm_chains {
+  nnm_chain *items; /* in execution order */
+  size_t count;
+} nnm_chains;
+
+/* fusion.c */
+nnm_status nnm_fuse_units(nnm_detection *d, nnm_chains *out, nnm_error *error);
+
+/* describe.c: nnm_describe_kernel with what detection knows. The type and core of the kernel are set already. */
+nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
+                              nnm_arena *arena, nnm_kernel *kernel, nnm_error *error);
+
+#endif
