@@ -69,6 +69,8 @@ static void from_tensors(const nnm_graph *graph, const nnm_shapes *shapes, const
         multiply(multiply(input.batch, input.height), multiply(input.width, input.channels)))
       input = image_of(shape_of(shapes, kernel->inputs[i]), layout);
   image output = image_of(shape_of(shapes, kernel->output), layout);
+  /* what is shuffled is read as a tensor of one more axis */
+  if (kernel->type == NNM_KERNEL_CHANNELSHUFFLE) input = output;
   out->batch = input.batch;
   out->input_height = input.height;
   out->input_width = input.width;
@@ -103,6 +105,7 @@ static void after_pooling(nnm_geometry *out) {
   out->kernel_height = out->input_height;
   out->kernel_width = out->input_width;
   out->stride_height = out->stride_width = 1;
+  out->group = out->input_channels;
   out->padded = false;
 }
 

@@ -7,7 +7,7 @@
 /* A trip count beyond this is a while loop in disguise (exporters write 2^63 - 1). */
 #define MOST_TURNS (INT64_C(1) << 20)
 
-nnm_status nnm_detection_note(nnm_detection *d, nnm_error *error, const char *format, ...) {
+nnm_status nnm_kernel_note(nnm_kernel_search *d, nnm_error *error, const char *format, ...) {
   if (d->note_count == NNM_LIMIT_NOTES) return NNM_OK;
   if (!d->notes) d->notes = NNM_ARENA_ARRAY(d->notes_arena, const char *, NNM_LIMIT_NOTES);
   char text[512];
@@ -30,7 +30,7 @@ static int64_t multiply_saturating(int64_t a, int64_t b) {
 }
 
 /* How often a Loop or Scan runs its body; 1 for everything else, and where it is not known (shape inference says so). */
-static int64_t turns_of(const nnm_detection *d, const nnm_node *node) {
+static int64_t turns_of(const nnm_kernel_search *d, const nnm_node *node) {
   if (node->op == NNM_OP_LOOP && node->input_count && node->inputs[0] >= 0) {
     const nnm_value *value = d->shapes->values[node->inputs[0]];
     if (value && !value->is_float && value->count == 1 && value->as.integers[0] >= 0 &&
@@ -47,7 +47,7 @@ static int64_t turns_of(const nnm_detection *d, const nnm_node *node) {
   return axis >= 0 && axis < shape.rank ? shape.dims[axis] : 1;
 }
 
-static bool has_nodes(const nnm_detection *d, nnm_block_id block) {
+static bool has_nodes(const nnm_kernel_search *d, nnm_block_id block) {
   const nnm_block *b = &d->graph->blocks[block];
   for (uint32_t i = 0; i < b->node_count; i++)
     if (d->shapes->executed[b->nodes[i]]) return true;
@@ -55,7 +55,7 @@ static bool has_nodes(const nnm_detection *d, nnm_block_id block) {
 }
 
 /* Of an If whose condition is not known, the branch with the most work; *other is the one left out (-1: none). */
-static nnm_block_id heavier_branch(const nnm_detection *d, const nnm_node *node, const int64_t *cost,
+static nnm_block_id heavier_branch(const nnm_kernel_search *d, const nnm_node *node, const int64_t *cost,
                                    nnm_block_id *other) {
   nnm_block_id best = -1;
   *other = -1;
@@ -70,7 +70,7 @@ static nnm_block_id heavier_branch(const nnm_detection *d, const nnm_node *node,
 }
 
 /* Multiply-adds of every block, bodies included; a body's number is higher than that of the block around it. */
-static void count_costs(const nnm_detection *d, int64_t *cost) {
+static void count_costs(const nnm_kernel_search *d, int64_t *cost) {
   for (nnm_block_id b = d->graph->block_count; b-- > 0;) {
     const nnm_block *block = &d->graph->blocks[b];
     for (uint32_t i = 0; i < block->node_count; i++) {
@@ -86,7 +86,7 @@ static void count_costs(const nnm_detection *d, int64_t *cost) {
   }
 }
 
-static nnm_status choose_blocks(nnm_detection *d, nnm_error *error) {
+static nnm_status choose_blocks(nnm_kernel_search *d, nnm_error *error) {
   const nnm_graph *graph = d->graph;
   int64_t *cost = NNM_ARENA_ARRAY(&d->scratch, int64_t, (size_t)graph->block_count);
   d->repeat = NNM_ARENA_ARRAY(&d->scratch, int64_t, (size_t)graph->block_count);
@@ -103,7 +103,7 @@ static nnm_status choose_blocks(nnm_detection *d, nnm_error *error) {
     d->repeat[b] = multiply_saturating(d->repeat[node->block], turns_of(d, node));
     char label[160];
     if (node->op == NNM_OP_IF && other >= 0)
-      NNM_TRY(nnm_detection_note(d, error, "%s: condition not known; the branch with more work, '%.80s', is counted",
+      NNM_TRY(nnm_kernel_note(d, error, "%s: condition not known; the branch with more work, '%.80s', is counted",
                                  nnm_node_label(graph, owner, label, sizeof label), graph->blocks[b].name));
   }
   return NNM_OK;
@@ -112,7 +112,7 @@ static nnm_status choose_blocks(nnm_detection *d, nnm_error *error) {
 /* ------------------------------------------------------------------- order */
 
 /* Appends the nodes of a block; those of its bodies come just before the node that owns them. */
-static nnm_status order_nodes(nnm_detection *d, nnm_error *error) {
+static nnm_status order_nodes(nnm_kernel_search *d, nnm_error *error) {
   const nnm_graph *graph = d->graph;
   d->order = NNM_ARENA_ARRAY(&d->scratch, nnm_node_id, (size_t)graph->node_count);
   d->position = NNM_ARENA_ARRAY(&d->scratch, int32_t, (size_t)graph->node_count);
@@ -169,7 +169,7 @@ static bool is_source(const nnm_node *node) {
 }
 
 /* Whether a node's results never change from one inference to the next. */
-static bool computes_constant(const nnm_detection *d, const nnm_node *node) {
+static bool computes_constant(const nnm_kernel_search *d, const nnm_node *node) {
   if (is_source(node)) return false;
   for (uint32_t i = 0; i < node->input_count; i++)
     if (node->inputs[i] >= 0 && !d->is_constant[node->inputs[i]]) return false;
@@ -199,7 +199,7 @@ static bool keeps_order(const nnm_node *node, nnm_shape shape) {
 }
 
 /* QuantizeLinear with nothing but DequantizeLinear behind it marks a tensor as quantised; it is not run as such. */
-static bool only_marks_quantisation(const nnm_detection *d, const nnm_node *node) {
+static bool only_marks_quantisation(const nnm_kernel_search *d, const nnm_node *node) {
   const nnm_graph *graph = d->graph;
   if (node->op == NNM_OP_DEQUANTIZE_LINEAR) {
     nnm_node_id producer = graph->tensors[node->inputs[0]].producer;
@@ -213,7 +213,7 @@ static bool only_marks_quantisation(const nnm_detection *d, const nnm_node *node
 }
 
 /* Whether the node runs no code of its own: its output is its first input, seen otherwise. */
-static bool is_view_node(const nnm_detection *d, const nnm_node *node) {
+static bool is_view_node(const nnm_kernel_search *d, const nnm_node *node) {
   if (!node->input_count || !node->output_count || node->inputs[0] < 0 || node->outputs[0] < 0) return false;
   if (d->is_constant[node->inputs[0]]) return false;
   nnm_shape in = d->shapes->tensors[node->inputs[0]], out = d->shapes->tensors[node->outputs[0]];
@@ -236,7 +236,7 @@ static bool is_view_node(const nnm_detection *d, const nnm_node *node) {
   }
 }
 
-static nnm_status find_roots(nnm_detection *d, nnm_error *error) {
+static nnm_status find_roots(nnm_kernel_search *d, nnm_error *error) {
   const nnm_graph *graph = d->graph;
   size_t tensors = (size_t)graph->tensor_count;
   d->is_constant = NNM_ARENA_ARRAY(&d->scratch, uint8_t, tensors);
@@ -269,7 +269,7 @@ static nnm_status find_roots(nnm_detection *d, nnm_error *error) {
 static bool reads_only_shape(const nnm_node *node) { return node->op == NNM_OP_SHAPE || node->op == NNM_OP_SIZE; }
 
 /* Counts (pass 0) or lists (pass 1) for each root the nodes that read it. */
-static void scan_readers(nnm_detection *d, int pass, nnm_node_id *last) {
+static void scan_readers(nnm_kernel_search *d, int pass, nnm_node_id *last) {
   for (nnm_tensor_id t = 0; t < d->graph->tensor_count; t++) last[t] = -1;
   for (int32_t i = 0; i < d->order_count; i++) {
     nnm_node_id n = d->order[i];
@@ -291,7 +291,7 @@ static void scan_readers(nnm_detection *d, int pass, nnm_node_id *last) {
   }
 }
 
-static nnm_status find_readers(nnm_detection *d, nnm_error *error) {
+static nnm_status find_readers(nnm_kernel_search *d, nnm_error *error) {
   const nnm_graph *graph = d->graph;
   size_t tensors = (size_t)graph->tensor_count;
   d->escapes = NNM_ARENA_ARRAY(&d->scratch, uint8_t, tensors);
@@ -308,7 +308,7 @@ static nnm_status find_readers(nnm_detection *d, nnm_error *error) {
   return NNM_OK;
 }
 
-nnm_status nnm_find_activity(nnm_detection *d, nnm_error *error) {
+nnm_status nnm_find_activity(nnm_kernel_search *d, nnm_error *error) {
   NNM_TRY(choose_blocks(d, error));
   NNM_TRY(order_nodes(d, error));
   NNM_TRY(find_roots(d, error));

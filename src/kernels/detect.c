@@ -8,7 +8,7 @@
 /* ------------------------------------------------------------------ naming */
 
 /* "conv-bn-relu": the units' parts in order, the operator's own name where its role has none. */
-static nnm_status name_kernel(nnm_detection *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
+static nnm_status name_kernel(nnm_kernel_search *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
                               nnm_error *error) {
   nnm_text text = {0};
   for (int32_t i = 0; i < chain->unit_count; i++) {
@@ -34,7 +34,7 @@ static int compare_keys(const void *a, const void *b) {
 }
 
 /* The nodes of all units, views included, in execution order. */
-static nnm_status list_members(nnm_detection *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
+static nnm_status list_members(nnm_kernel_search *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
                                nnm_error *error) {
   size_t count = 0;
   for (int32_t i = 0; i < chain->unit_count; i++) count += (size_t)d->units[chain->units[i]].member_count;
@@ -58,7 +58,7 @@ static nnm_status list_members(nnm_detection *d, const nnm_chain *chain, nnm_are
 
 /* ----------------------------------------------------------------- kernels */
 
-static const nnm_unit *core_of(const nnm_detection *d, const nnm_chain *chain) {
+static const nnm_unit *core_of(const nnm_kernel_search *d, const nnm_chain *chain) {
   const nnm_unit *core = &d->units[chain->units[0]];
   for (int32_t i = 1; i < chain->unit_count; i++) {
     const nnm_unit *unit = &d->units[chain->units[i]];
@@ -67,7 +67,7 @@ static const nnm_unit *core_of(const nnm_detection *d, const nnm_chain *chain) {
   return core;
 }
 
-static nnm_status make_kernel(nnm_detection *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
+static nnm_status make_kernel(nnm_kernel_search *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
                               nnm_error *error) {
   const nnm_unit *core = core_of(d, chain), *last = &d->units[chain->units[chain->unit_count - 1]];
   *kernel = (nnm_kernel){.type = nnm_roles[core->role].kernel, .core = core->core, .repeat = d->repeat[core->block]};
@@ -79,7 +79,7 @@ static nnm_status make_kernel(nnm_detection *d, const nnm_chain *chain, nnm_aren
   return nnm_measure_kernel(d->graph, d->shapes, d->is_constant, arena, kernel, error);
 }
 
-static nnm_status make_kernels(nnm_detection *d, const nnm_chains *chains, nnm_kernels *kernels, nnm_error *error) {
+static nnm_status make_kernels(nnm_kernel_search *d, const nnm_chains *chains, nnm_kernels *kernels, nnm_error *error) {
   kernels->items = NNM_ARENA_ARRAY(&kernels->arena, nnm_kernel, chains->count);
   if (!kernels->items) return nnm_fail_memory(error);
   for (; kernels->count < chains->count; kernels->count++)
@@ -95,7 +95,7 @@ typedef struct custom_type {
 } custom_type;
 
 /* Custom operators are timed as `other`, which nobody measured: say which, and how many. */
-static nnm_status note_custom_operators(nnm_detection *d, nnm_error *error) {
+static nnm_status note_custom_operators(nnm_kernel_search *d, nnm_error *error) {
   custom_type types[NNM_LIMIT_NOTES / 4];
   size_t count = 0;
   int64_t unlisted = 0;
@@ -112,17 +112,17 @@ static nnm_status note_custom_operators(nnm_detection *d, nnm_error *error) {
     types[k].count++;
   }
   for (size_t k = 0; k < count; k++)
-    NNM_TRY(nnm_detection_note(d, error, "operator %.80s%s%.80s is not known (%lld node%s): timed as 'other'",
+    NNM_TRY(nnm_kernel_note(d, error, "operator %.80s%s%.80s is not known (%lld node%s): timed as 'other'",
                                types[k].domain, types[k].domain[0] ? "." : "", types[k].type,
                                (long long)types[k].count, types[k].count == 1 ? "" : "s"));
   if (!unlisted) return NNM_OK;
-  return nnm_detection_note(d, error, "%lld nodes of further operators are not known: timed as 'other'",
+  return nnm_kernel_note(d, error, "%lld nodes of further operators are not known: timed as 'other'",
                             (long long)unlisted);
 }
 
 /* ------------------------------------------------------------------ driver */
 
-static nnm_status detect(nnm_detection *d, nnm_kernels *kernels, nnm_error *error) {
+static nnm_status detect(nnm_kernel_search *d, nnm_kernels *kernels, nnm_error *error) {
   NNM_TRY(nnm_find_activity(d, error));
   NNM_TRY(nnm_make_units(d, error));
   for (int32_t i = 0; i < d->order_count; i++) {
@@ -145,7 +145,7 @@ nnm_status nnm_detect_kernels(const nnm_graph *graph, const nnm_shapes *shapes, 
                               nnm_kernels **out, nnm_error *error) {
   nnm_kernels *kernels = calloc(1, sizeof *kernels);
   if (!kernels) return nnm_fail_memory(error);
-  nnm_detection d = {.graph = graph, .shapes = shapes, .rules = rules, .notes_arena = &kernels->arena};
+  nnm_kernel_search d = {.graph = graph, .shapes = shapes, .rules = rules, .notes_arena = &kernels->arena};
   nnm_status status = detect(&d, kernels, error);
   nnm_arena_free(&d.scratch);
   if (status == NNM_OK) *out = kernels;

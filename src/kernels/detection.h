@@ -28,7 +28,7 @@ typedef struct nnm_unit {
   bool has_bn;               /* a batch normalisation has been folded in */
 } nnm_unit;
 
-typedef struct nnm_detection {
+typedef struct nnm_kernel_search {
   const nnm_graph *graph;
   const nnm_shapes *shapes;
   const nnm_fusion_rules *rules;
@@ -52,31 +52,31 @@ typedef struct nnm_detection {
   nnm_arena *notes_arena;    /* the result's */
   const char **notes;
   size_t note_count;
-} nnm_detection;
+} nnm_kernel_search;
 
 /* activity.c */
-nnm_status nnm_find_activity(nnm_detection *d, nnm_error *error);
-nnm_status nnm_detection_note(nnm_detection *d, nnm_error *error, const char *format, ...)
+nnm_status nnm_find_activity(nnm_kernel_search *d, nnm_error *error);
+nnm_status nnm_kernel_note(nnm_kernel_search *d, nnm_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* units.c */
-nnm_status nnm_make_units(nnm_detection *d, nnm_error *error);
+nnm_status nnm_make_units(nnm_kernel_search *d, nnm_error *error);
 /* The unit that makes a root tensor, or -1. */
-nnm_unit_id nnm_unit_making(const nnm_detection *d, nnm_tensor_id root);
+nnm_unit_id nnm_unit_making(const nnm_kernel_search *d, nnm_tensor_id root);
 /* Where in the execution order a root is made; -1 for model inputs. */
-int32_t nnm_position_making(const nnm_detection *d, nnm_tensor_id root);
+int32_t nnm_position_making(const nnm_kernel_search *d, nnm_tensor_id root);
 /* Puts all of one unit's members into the other; returns the id that lives on, with its role, core, position, input and
  * output still to be set by the caller. */
-nnm_unit_id nnm_join_units(nnm_detection *d, nnm_unit_id a, nnm_unit_id b);
+nnm_unit_id nnm_join_units(nnm_kernel_search *d, nnm_unit_id a, nnm_unit_id b);
 /* Whether `reader` alone reads what `unit` makes. */
-bool nnm_only_read_by(const nnm_detection *d, nnm_unit_id unit, nnm_unit_id reader);
+bool nnm_only_read_by(const nnm_kernel_search *d, nnm_unit_id unit, nnm_unit_id reader);
 
 /* patterns.c: to be called for each node in execution order */
-void nnm_match_patterns(nnm_detection *d, nnm_node_id node);
+void nnm_match_patterns(nnm_kernel_search *d, nnm_node_id node);
 /* folding.c: likewise, after the patterns */
-void nnm_fold_into_weights(nnm_detection *d, nnm_node_id node);
+void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id node);
 /* folding.c: the slices that cut one tensor into parts become one split */
-void nnm_group_slices(nnm_detection *d);
+void nnm_group_slices(nnm_kernel_search *d);
 
 /* A kernel in the making: units chained one behind the other. */
 typedef struct nnm_chain {
@@ -90,7 +90,7 @@ typedef struct nnm_chains {
 } nnm_chains;
 
 /* fusion.c */
-nnm_status nnm_fuse_units(nnm_detection *d, nnm_chains *out, nnm_error *error);
+nnm_status nnm_fuse_units(nnm_kernel_search *d, nnm_chains *out, nnm_error *error);
 
 /* describe.c: nnm_describe_kernel with what detection knows. The type and core of the kernel are set already. */
 nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,

@@ -7,7 +7,7 @@ static bool has_weights(nnm_role role) {
 }
 
 /* The output channels of a layer with weights: one of them stands for one element of a bias. */
-static int64_t channels_of(const nnm_detection *d, const nnm_unit *unit) {
+static int64_t channels_of(const nnm_kernel_search *d, const nnm_unit *unit) {
   nnm_window window;
   if (nnm_window_of(d->graph, d->shapes, unit->core, &window)) return window.output_channels;
   const nnm_node *node = &d->graph->nodes[unit->core];
@@ -17,20 +17,20 @@ static int64_t channels_of(const nnm_detection *d, const nnm_unit *unit) {
 
 /* Whether the constant operand of two holds one value for each of `channels`. A
  * single value is left alone: it is more likely a step of an activation than a bias. */
-static bool is_per_channel(const nnm_detection *d, const nnm_node *node, int64_t channels) {
+static bool is_per_channel(const nnm_kernel_search *d, const nnm_node *node, int64_t channels) {
   if (node->input_count != 2 || node->inputs[0] < 0 || node->inputs[1] < 0) return false;
   nnm_tensor_id constant = d->is_constant[node->inputs[1]] ? node->inputs[1] : node->inputs[0];
   return channels > 1 && nnm_shape_elements(d->shapes->tensors[constant]) == channels;
 }
 
 /* The first operand that is no constant, looked at through views. */
-static nnm_tensor_id data_operand(const nnm_detection *d, const nnm_node *node) {
+static nnm_tensor_id data_operand(const nnm_kernel_search *d, const nnm_node *node) {
   for (uint32_t i = 0; i < node->input_count; i++)
     if (node->inputs[i] >= 0 && !d->is_constant[node->inputs[i]]) return d->root[node->inputs[i]];
   return -1;
 }
 
-static bool may_fold(const nnm_detection *d, const nnm_unit *layer, const nnm_node *node, bool *is_bn) {
+static bool may_fold(const nnm_kernel_search *d, const nnm_unit *layer, const nnm_node *node, bool *is_bn) {
   *is_bn = false;
   switch (node->op) {
     case NNM_OP_BIAS_ADD: return true;
@@ -50,7 +50,7 @@ static bool may_fold(const nnm_detection *d, const nnm_unit *layer, const nnm_no
   return nnm_fusion_rules_ask(d->rules, nnm_roles[layer->role].rule_name, "bn") != NNM_FUSION_DENIED;
 }
 
-void nnm_fold_into_weights(nnm_detection *d, nnm_node_id n) {
+void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id n) {
   nnm_unit_id id = d->unit_of[n];
   const nnm_node *node = &d->graph->nodes[n];
   if (d->units[id].member_count < 1 || d->units[id].core != n || d->units[id].input >= 0) return;
@@ -81,7 +81,7 @@ typedef struct cut {
 } cut;
 
 /* What a Slice cuts out; false unless it is a contiguous piece along one axis. */
-static bool read_cut(const nnm_detection *d, nnm_node_id n, cut *out) {
+static bool read_cut(const nnm_kernel_search *d, nnm_node_id n, cut *out) {
   const nnm_node *node = &d->graph->nodes[n];
   if (node->op != NNM_OP_SLICE || node->inputs[0] < 0) return false;
   nnm_shape whole = d->shapes->tensors[node->inputs[0]], part = d->shapes->tensors[node->outputs[0]];
@@ -107,7 +107,7 @@ static bool read_cut(const nnm_detection *d, nnm_node_id n, cut *out) {
 }
 
 /* Whether all readers of a root are slices that follow each other without gap or overlap, in the order they are read. */
-static bool is_partition(const nnm_detection *d, nnm_tensor_id root) {
+static bool is_partition(const nnm_kernel_search *d, nnm_tensor_id root) {
   uint32_t first = d->reader_start[root], end = d->reader_start[root + 1];
   int64_t reached = 0;
   int32_t axis = -1;
@@ -125,7 +125,7 @@ static bool is_partition(const nnm_detection *d, nnm_tensor_id root) {
   return source >= 0 && reached == d->shapes->tensors[source].dims[axis];
 }
 
-void nnm_group_slices(nnm_detection *d) {
+void nnm_group_slices(nnm_kernel_search *d) {
   for (nnm_tensor_id t = 0; t < d->graph->tensor_count; t++) {
     uint32_t first = d->reader_start[t], end = d->reader_start[t + 1];
     if (end - first < 2 || d->graph->nodes[d->readers[first]].op != NNM_OP_SLICE || !is_partition(d, t)) continue;

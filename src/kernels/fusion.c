@@ -16,7 +16,7 @@ typedef struct chain_link { /* of each unit */
 } chain_link;
 
 typedef struct fusion {
-  nnm_detection *d;
+  nnm_kernel_search *d;
   chain_link *links;
   uint8_t answers[NNM_ROLE_COUNT][NNM_ROLE_COUNT]; /* 0: not asked yet; else nnm_fusion_answer + 1 */
 } fusion;
@@ -53,7 +53,7 @@ static nnm_unit_id heavier(const fusion *f, nnm_unit_id core, nnm_unit_id unit) 
 }
 
 /* The unit that makes the operand computed last, or -1 when that is no unit of the same block. */
-static nnm_unit_id latest_operand(const nnm_detection *d, const nnm_unit *unit) {
+static nnm_unit_id latest_operand(const nnm_kernel_search *d, const nnm_unit *unit) {
   nnm_tensor_id latest = unit->input;
   if (latest < 0) {
     const nnm_node *node = &d->graph->nodes[unit->core];
@@ -72,7 +72,7 @@ static nnm_unit_id latest_operand(const nnm_detection *d, const nnm_unit *unit) 
 /* MON: fuse over a result with several readers. First: the first reader takes the chain. All: each reader that the
  * rules let takes a copy, and the chain itself goes only when nobody else needs it. */
 static bool may_take_shared(const fusion *f, nnm_unit_id front, nnm_unit_id unit) {
-  const nnm_detection *d = f->d;
+  const nnm_kernel_search *d = f->d;
   nnm_tensor_id output = d->units[front].output;
   switch (d->rules->multi_consumer) {
     case NNM_MULTI_CONSUMER_FIRST: return d->unit_of[d->readers[d->reader_start[output]]] == unit;
@@ -88,7 +88,7 @@ static void join(fusion *f, nnm_unit_id front, nnm_unit_id unit) {
 }
 
 static void try_join(fusion *f, nnm_unit_id unit) {
-  nnm_detection *d = f->d;
+  nnm_kernel_search *d = f->d;
   if (!nnm_roles[d->units[unit].role].follows) return;
   nnm_unit_id front = latest_operand(d, &d->units[unit]);
   if (front < 0 || f->links[front].is_taken || !rules_allow(f, front, d->units[unit].role)) return;
@@ -103,7 +103,7 @@ static void try_join(fusion *f, nnm_unit_id unit) {
 
 /* Under MON "all" a chain of which every reader has taken a copy is no kernel of its own. */
 static void drop_copied(fusion *f, nnm_unit_id unit) {
-  const nnm_detection *d = f->d;
+  const nnm_kernel_search *d = f->d;
   nnm_tensor_id output = d->units[unit].output;
   if (f->links[unit].is_taken || output < 0 || d->escapes[output]) return;
   if (d->reader_start[output] == d->reader_start[output + 1]) return;
@@ -113,7 +113,7 @@ static void drop_copied(fusion *f, nnm_unit_id unit) {
 }
 
 /* The units in the order of their results: the k-th entry of the result is a unit, or -1. */
-static nnm_unit_id *sort_units(nnm_detection *d) {
+static nnm_unit_id *sort_units(nnm_kernel_search *d) {
   nnm_unit_id *sorted = NNM_ARENA_ARRAY(&d->scratch, nnm_unit_id, (size_t)d->order_count);
   if (!sorted) return NULL;
   for (int32_t i = 0; i < d->order_count; i++) sorted[i] = -1;
@@ -123,7 +123,7 @@ static nnm_unit_id *sort_units(nnm_detection *d) {
 }
 
 static nnm_status list_chains(fusion *f, const nnm_unit_id *sorted, nnm_chains *out, nnm_error *error) {
-  nnm_detection *d = f->d;
+  nnm_kernel_search *d = f->d;
   out->items = NNM_ARENA_ARRAY(&d->scratch, nnm_chain, (size_t)d->order_count);
   if (!out->items) return nnm_fail_memory(error);
   for (int32_t i = 0; i < d->order_count; i++) {
@@ -138,7 +138,7 @@ static nnm_status list_chains(fusion *f, const nnm_unit_id *sorted, nnm_chains *
   return NNM_OK;
 }
 
-nnm_status nnm_fuse_units(nnm_detection *d, nnm_chains *out, nnm_error *error) {
+nnm_status nnm_fuse_units(nnm_kernel_search *d, nnm_chains *out, nnm_error *error) {
   fusion f = {.d = d};
   f.links = NNM_ARENA_ARRAY(&d->scratch, chain_link, (size_t)d->graph->node_count);
   nnm_unit_id *sorted = sort_units(d);

@@ -61,7 +61,7 @@ static bool is_binary(symbol s) { return s >= ADD && s <= MUL_DIV; }
 /* ------------------------------------------------- which units fit a symbol */
 
 /* Whether a Pow raises to that exponent; one whose value the file does not have may be anything. */
-static bool has_exponent(const nnm_detection *d, const nnm_node *node, double expected) {
+static bool has_exponent(const nnm_kernel_search *d, const nnm_node *node, double expected) {
   if (node->op != NNM_OP_POW || node->input_count != 2 || node->inputs[1] < 0 || !d->is_constant[node->inputs[1]])
     return false;
   const nnm_value *value = d->shapes->values[node->inputs[1]];
@@ -71,14 +71,14 @@ static bool has_exponent(const nnm_detection *d, const nnm_node *node, double ex
   return !constant || !nnm_constant_float(constant, 0, &number) || number == expected;
 }
 
-static bool is_square(const nnm_detection *d, const nnm_node *node) {
+static bool is_square(const nnm_kernel_search *d, const nnm_node *node) {
   if (node->op == NNM_OP_SQUARE || has_exponent(d, node, 2)) return true;
   return node->op == NNM_OP_MUL && node->input_count == 2 && node->inputs[0] >= 0 && node->inputs[1] >= 0 &&
          d->root[node->inputs[0]] == d->root[node->inputs[1]];
 }
 
 /* Layers of a squeeze-and-excite block: what they work on is one pixel. */
-static bool is_dense(const nnm_detection *d, const nnm_unit *unit) {
+static bool is_dense(const nnm_kernel_search *d, const nnm_unit *unit) {
   if (unit->role == NNM_ROLE_FC) return true;
   nnm_window window;
   if (unit->role != NNM_ROLE_CONV || !nnm_window_of(d->graph, d->shapes, unit->core, &window)) return false;
@@ -92,7 +92,7 @@ static bool is_activation(const nnm_unit *unit) {
          unit->role == NNM_ROLE_HARDSIGMOID;
 }
 
-static bool fits_operator(const nnm_detection *d, const nnm_node *node, symbol s) {
+static bool fits_operator(const nnm_kernel_search *d, const nnm_node *node, symbol s) {
   switch (s) {
     case ADD: return node->op == NNM_OP_ADD;
     case MUL: return node->op == NNM_OP_MUL;
@@ -114,7 +114,7 @@ static bool fits_operator(const nnm_detection *d, const nnm_node *node, symbol s
   }
 }
 
-static bool fits(const nnm_detection *d, const nnm_unit *unit, symbol s) {
+static bool fits(const nnm_kernel_search *d, const nnm_unit *unit, symbol s) {
   const nnm_node *node = &d->graph->nodes[unit->core];
   switch (s) {
     case HARD_SIGMOID: return unit->role == NNM_ROLE_HARDSIGMOID;
@@ -131,7 +131,7 @@ static bool fits(const nnm_detection *d, const nnm_unit *unit, symbol s) {
 /* ---------------------------------------------------------------- matching */
 
 typedef struct match {
-  const nnm_detection *d;
+  const nnm_kernel_search *d;
   const uint8_t *at;               /* the symbol to match next */
   nnm_tensor_id x;                 /* what X stands for; -1: nothing yet */
   nnm_unit_id units[MOST_SYMBOLS]; /* matched, each once */
@@ -142,7 +142,7 @@ typedef struct match {
 static bool match_tensor(match *m, nnm_tensor_id tensor);
 
 /* The tensor that a unit of one operand reads, or -1. */
-static nnm_tensor_id operand_of(const nnm_detection *d, const nnm_unit *unit) {
+static nnm_tensor_id operand_of(const nnm_kernel_search *d, const nnm_unit *unit) {
   if (unit->input >= 0) return unit->input;
   const nnm_node *node = &d->graph->nodes[unit->core];
   nnm_tensor_id operand = -1;
@@ -192,7 +192,7 @@ static bool match_tensor(match *m, nnm_tensor_id tensor) {
 
 /* Whether nothing outside the match reads what its inner units make. */
 static bool is_closed(const match *m) {
-  const nnm_detection *d = m->d;
+  const nnm_kernel_search *d = m->d;
   for (int i = 1; i < m->count; i++) { /* unit 0 makes the result */
     nnm_tensor_id output = d->units[m->units[i]].output;
     if (d->escapes[output]) return false;
@@ -205,7 +205,7 @@ static bool is_closed(const match *m) {
   return true;
 }
 
-static void take(nnm_detection *d, const match *m, nnm_role role) {
+static void take(nnm_kernel_search *d, const match *m, nnm_role role) {
   nnm_unit result = d->units[m->units[0]];
   nnm_unit_id id = m->units[0];
   for (int i = 1; i < m->count; i++) id = nnm_join_units(d, id, m->units[i]);
@@ -223,7 +223,7 @@ static void take(nnm_detection *d, const match *m, nnm_role role) {
 /* --------------------------------------------------------- channel shuffle */
 
 /* A view of `root` with one more axis: the transposition exchanges the two that the channels were split into. */
-static bool is_channel_shuffle(const nnm_detection *d, const nnm_node *node) {
+static bool is_channel_shuffle(const nnm_kernel_search *d, const nnm_node *node) {
   size_t count;
   const int64_t *order = nnm_attribute_ints(node, "perm", &count);
   nnm_tensor_id root = d->root[node->inputs[0]];
@@ -240,7 +240,7 @@ static bool is_channel_shuffle(const nnm_detection *d, const nnm_node *node) {
 }
 
 /* The view behind the shuffle that has the shape of the map in front of it, or -1. */
-static nnm_tensor_id joined_again(const nnm_detection *d, nnm_tensor_id shuffled, nnm_shape whole) {
+static nnm_tensor_id joined_again(const nnm_kernel_search *d, nnm_tensor_id shuffled, nnm_shape whole) {
   for (uint32_t i = d->graph->consumer_start[shuffled]; i < d->graph->consumer_start[shuffled + 1]; i++) {
     const nnm_node *reader = &d->graph->nodes[d->graph->consumer_nodes[i]];
     if (!d->is_view[d->graph->consumer_nodes[i]]) return -1;
@@ -252,7 +252,7 @@ static nnm_tensor_id joined_again(const nnm_detection *d, nnm_tensor_id shuffled
   return -1;
 }
 
-static void match_channel_shuffle(nnm_detection *d, nnm_unit *unit) {
+static void match_channel_shuffle(nnm_kernel_search *d, nnm_unit *unit) {
   const nnm_node *node = &d->graph->nodes[unit->core];
   if (!is_channel_shuffle(d, node)) return;
   nnm_tensor_id root = d->root[node->inputs[0]];
@@ -263,7 +263,7 @@ static void match_channel_shuffle(nnm_detection *d, nnm_unit *unit) {
   unit->shown_output = joined;
 }
 
-void nnm_match_patterns(nnm_detection *d, nnm_node_id n) {
+void nnm_match_patterns(nnm_kernel_search *d, nnm_node_id n) {
   const nnm_unit_id id = d->unit_of[n];
   const nnm_node *node = &d->graph->nodes[n];
   if (node->op == NNM_OP_TRANSPOSE) match_channel_shuffle(d, &d->units[id]);

@@ -6,7 +6,7 @@ static bool costs_nothing(const nnm_node *node) {
 }
 
 /* A view belongs to the unit whose result it shows. */
-static void attach_view(nnm_detection *d, nnm_node_id n) {
+static void attach_view(nnm_kernel_search *d, nnm_node_id n) {
   nnm_unit_id id = nnm_unit_making(d, d->root[d->graph->nodes[n].outputs[0]]);
   if (id < 0 || d->units[id].block != d->graph->nodes[n].block) return;
   d->next_member[d->units[id].last] = n;
@@ -15,7 +15,7 @@ static void attach_view(nnm_detection *d, nnm_node_id n) {
   d->unit_of[n] = id;
 }
 
-nnm_status nnm_make_units(nnm_detection *d, nnm_error *error) {
+nnm_status nnm_make_units(nnm_kernel_search *d, nnm_error *error) {
   const nnm_graph *graph = d->graph;
   size_t count = (size_t)graph->node_count;
   d->units = NNM_ARENA_ARRAY(&d->scratch, nnm_unit, count);
@@ -44,12 +44,12 @@ nnm_status nnm_make_units(nnm_detection *d, nnm_error *error) {
   return NNM_OK;
 }
 
-nnm_unit_id nnm_unit_making(const nnm_detection *d, nnm_tensor_id root) {
+nnm_unit_id nnm_unit_making(const nnm_kernel_search *d, nnm_tensor_id root) {
   nnm_node_id producer = root < 0 ? -1 : d->graph->tensors[root].producer;
   return producer < 0 ? -1 : d->unit_of[producer];
 }
 
-int32_t nnm_position_making(const nnm_detection *d, nnm_tensor_id root) {
+int32_t nnm_position_making(const nnm_kernel_search *d, nnm_tensor_id root) {
   nnm_node_id producer = d->graph->tensors[root].producer;
   if (producer < 0) return -1;
   nnm_unit_id unit = d->unit_of[producer];
@@ -57,7 +57,7 @@ int32_t nnm_position_making(const nnm_detection *d, nnm_tensor_id root) {
 }
 
 /* The larger one keeps its number, so that no node changes hands more than log(n) times. */
-nnm_unit_id nnm_join_units(nnm_detection *d, nnm_unit_id a, nnm_unit_id b) {
+nnm_unit_id nnm_join_units(nnm_kernel_search *d, nnm_unit_id a, nnm_unit_id b) {
   if (d->units[a].member_count < d->units[b].member_count) {
     nnm_unit_id swap = a;
     a = b;
@@ -72,7 +72,7 @@ nnm_unit_id nnm_join_units(nnm_detection *d, nnm_unit_id a, nnm_unit_id b) {
   return a;
 }
 
-bool nnm_only_read_by(const nnm_detection *d, nnm_unit_id unit, nnm_unit_id reader) {
+bool nnm_only_read_by(const nnm_kernel_search *d, nnm_unit_id unit, nnm_unit_id reader) {
   nnm_tensor_id output = d->units[unit].output;
   if (output < 0 || d->escapes[output] || d->reader_start[output] == d->reader_start[output + 1]) return false;
   for (uint32_t i = d->reader_start[output]; i < d->reader_start[output + 1]; i++)
