@@ -103,7 +103,8 @@ nnm_status nnm_graph_builder_set_producer(nnm_graph_builder *builder, const char
 nnm_status nnm_graph_builder_begin_block(nnm_graph_builder *builder, const char *name, nnm_block_id *out,
                                          nnm_error *error) {
   if (builder->depth >= NNM_LIMIT_BLOCK_DEPTH)
-    return nnm_fail(error, NNM_ERROR_LIMIT, name, "If, Loop and Scan bodies are nested more than %d deep",
+    return nnm_fail(error, NNM_ERROR_LIMIT, name,
+                    "If, Loop and Scan bodies are nested more than %d deep; simplify the model before exporting",
                     NNM_LIMIT_BLOCK_DEPTH);
   NNM_TRY(add_block(builder, builder->current, name, out, error));
   builder->scope_start[++builder->depth] = builder->change_count;
@@ -185,12 +186,14 @@ nnm_status nnm_graph_builder_declare(nnm_graph_builder *builder, nnm_tensor_id i
                                      const int64_t *dims, const char *const *symbols, nnm_error *error) {
   nnm_tensor *tensor = &builder->graph->tensors[id];
   if (rank > NNM_LIMIT_RANK)
-    return nnm_fail(error, NNM_ERROR_LIMIT, tensor->name, "tensor has %d dimensions; the limit is %d", (int)rank,
+    return nnm_fail(error, NNM_ERROR_LIMIT, tensor->name,
+                    "tensor has %d dimensions; the limit is %d: reshape it before exporting", (int)rank,
                     NNM_LIMIT_RANK);
   bool rewrite = false;
   for (int32_t i = 0; i < rank; i++) {
     if (dims[i] > NNM_LIMIT_DIMENSION)
-      return nnm_fail(error, NNM_ERROR_LIMIT, tensor->name, "dimension %d is %lld; the limit is %lld", (int)i,
+      return nnm_fail(error, NNM_ERROR_LIMIT, tensor->name,
+                      "dimension %d is %lld; the limit is %lld: the file is damaged, or the export went wrong", (int)i,
                       (long long)dims[i], (long long)NNM_LIMIT_DIMENSION);
     if (dims[i] < -1) rewrite = true;
   }
@@ -301,7 +304,8 @@ static nnm_status check_definitions(const nnm_graph_builder *builder, nnm_error 
   for (size_t i = 0; i < builder->port_count; i++) {
     const nnm_tensor *tensor = &graph->tensors[builder->ports[i].tensor];
     if (!is_defined(tensor))
-      return nnm_fail(error, NNM_ERROR_GRAPH, tensor->name, "is an output, but nothing defines it");
+      return nnm_fail(error, NNM_ERROR_GRAPH, tensor->name,
+                      "is an output, but nothing defines it; export the model again");
   }
   for (nnm_block_id b = 1; b < graph->block_count; b++)
     if (graph->blocks[b].owner < 0)

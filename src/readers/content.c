@@ -12,7 +12,8 @@ typedef struct signature {
   const char *is, *remedy; /* "it is ...; do ..." */
 } signature;
 
-#define SIGNATURE(offset, bytes, looks_like, remedy) {offset, bytes, sizeof(bytes) - 1, looks_like, remedy}
+#define SIGNATURE(offset, bytes, looks_like, remedy) \
+  { offset, bytes, sizeof(bytes) - 1, looks_like, remedy }
 
 /* The first row that fits counts. */
 static const signature signatures[] = {
@@ -22,7 +23,8 @@ static const signature signatures[] = {
     SIGNATURE(4, "TFL3", "looks like a TensorFlow Lite model", EXPORT_TENSORFLOW),
     SIGNATURE(4, "ORTM", "looks like an ONNX Runtime .ort model", "give the .onnx file that it was made from"),
     SIGNATURE(0, "\x89HDF", "looks like an HDF5 file (Keras .h5?)", EXPORT_TENSORFLOW),
-    SIGNATURE(0, "GGUF", "looks like a GGUF file, which holds weights but no graph", "give an ONNX export of the model"),
+    SIGNATURE(0, "GGUF", "looks like a GGUF file, which holds weights but no graph",
+              "give an ONNX export of the model"),
     SIGNATURE(0, "\x80\x02", "looks like a Python pickle (an old PyTorch file?)", EXPORT_TORCH),
     SIGNATURE(0, "\x80\x03", "looks like a Python pickle", EXPORT_TORCH),
     SIGNATURE(0, "\x80\x04", "looks like a Python pickle", EXPORT_TORCH),
@@ -31,7 +33,10 @@ static const signature signatures[] = {
     SIGNATURE(0, "NNMETER", "looks like a predictor file", "give it with --predictor, and a model as the file"),
     SIGNATURE(0, "7767517", "looks like an ncnn model", "give the ONNX file that it was made from"),
     SIGNATURE(0, "\x1f\x8b", "is gzip-compressed", "unpack it first"),
-    SIGNATURE(0, "\xfd""7zXZ", "is xz-compressed", "unpack it first"),
+    SIGNATURE(0,
+              "\xfd"
+              "7zXZ",
+              "is xz-compressed", "unpack it first"),
     SIGNATURE(0, "BZh", "is bzip2-compressed", "unpack it first"),
     SIGNATURE(0, "\x28\xb5\x2f\xfd", "is zstd-compressed", "unpack it first"),
     SIGNATURE(0, "<?xml", "looks like XML (an OpenVINO model?)", "give the ONNX file that it was made from"),
@@ -41,8 +46,12 @@ static const signature signatures[] = {
     SIGNATURE(0, "%PDF", "looks like a PDF document", "give a model file"),
     SIGNATURE(0, "\x89PNG", "looks like a PNG image", "give a model file"),
     SIGNATURE(0, "\xff\xd8\xff", "looks like a JPEG image", "give a model file"),
-    SIGNATURE(0, "\x7f""ELF", "looks like a program", "give a model file"),
-    SIGNATURE(8, "{\"", "looks like a safetensors file, which holds weights but no graph", "give an ONNX export of the model"),
+    SIGNATURE(0,
+              "\x7f"
+              "ELF",
+              "looks like a program", "give a model file"),
+    SIGNATURE(8, "{\"", "looks like a safetensors file, which holds weights but no graph",
+              "give an ONNX export of the model"),
     SIGNATURE(0, "\x08\x01\x12", "looks like a TensorFlow SavedModel or a Core ML model", EXPORT_TENSORFLOW),
 };
 

@@ -50,12 +50,12 @@ static nnm_status scan_attribute(onnx_reader *reader, raw_attribute *attribute) 
   uint64_t type = 0;
   while (nnm_wire_next(&message, &field)) {
     switch (field.number) {
-      case ATTRIBUTE_NAME: attribute->name = field; break;
-      case ATTRIBUTE_REFERENCE: attribute->reference = field; break;
-      case ATTRIBUTE_TYPE: type = field.value; break;
-      default:
-        if (!attribute->count) attribute->first = field;
-        if (field.number == attribute->first.number) attribute->count++;
+    case ATTRIBUTE_NAME: attribute->name = field; break;
+    case ATTRIBUTE_REFERENCE: attribute->reference = field; break;
+    case ATTRIBUTE_TYPE: type = field.value; break;
+    default:
+      if (!attribute->count) attribute->first = field;
+      if (field.number == attribute->first.number) attribute->count++;
     }
   }
   NNM_TRY(message.status);
@@ -171,10 +171,14 @@ typedef nnm_status set_value(onnx_reader *reader, const nnm_wire_field *field, n
 /* By the field that holds the value; lists and what is of no use here (types) have none. The graph model has no lists
  * of tensors or bodies (no standard operator takes one): they become several attributes of one name. */
 static set_value *const setters[] = {
-    [ATTRIBUTE_F] = set_float,       [ATTRIBUTE_I] = set_int,
-    [ATTRIBUTE_S] = set_text,        [ATTRIBUTE_T] = set_tensor,
-    [ATTRIBUTE_G] = set_graph,       [ATTRIBUTE_TENSORS] = set_tensor,
-    [ATTRIBUTE_GRAPHS] = set_graph,  [ATTRIBUTE_SPARSE_TENSOR] = set_sparse_tensor,
+    [ATTRIBUTE_F] = set_float,
+    [ATTRIBUTE_I] = set_int,
+    [ATTRIBUTE_S] = set_text,
+    [ATTRIBUTE_T] = set_tensor,
+    [ATTRIBUTE_G] = set_graph,
+    [ATTRIBUTE_TENSORS] = set_tensor,
+    [ATTRIBUTE_GRAPHS] = set_graph,
+    [ATTRIBUTE_SPARSE_TENSOR] = set_sparse_tensor,
     [ATTRIBUTE_SPARSE_TENSORS] = set_sparse_tensor,
 };
 

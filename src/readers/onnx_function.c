@@ -6,6 +6,8 @@
 #include "ops/ops.h"
 #include "readers/onnx_reader.h"
 
+enum { CALL_STEPS = 256 }; /* what setting up a call is worth in steps of reading */
+
 /* ---- the functions of the model */
 
 /* The key of a function in reader->function_names, left in reader->name. The separator occurs in no sane name; names
@@ -22,17 +24,16 @@ typedef struct function_head {
 
 static nnm_status read_head(onnx_reader *reader, const nnm_wire_field *function, function_head *head) {
   head->name = head->domain = head->overload = "";
-  nnm_wire_message message =
-      nnm_wire_open(&reader->file, &nnm_onnx_function_head, function->bytes, function->size);
+  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_function_head, function->bytes, function->size);
   nnm_wire_field field = {0};
   while (nnm_wire_next(&message, &field)) {
     switch (field.number) {
-      case FUNCTION_NAME: NNM_TRY(nnm_onnx_name(reader, &field, &head->name)); break;
-      case FUNCTION_DOMAIN: NNM_TRY(nnm_onnx_name(reader, &field, &head->domain)); break;
-      case FUNCTION_OVERLOAD: NNM_TRY(nnm_onnx_name(reader, &field, &head->overload)); break;
-      /* ONNX demands that a function's operators mean the same in its opset and in the model's, so the versions it
+    case FUNCTION_NAME: NNM_TRY(nnm_onnx_name(reader, &field, &head->name)); break;
+    case FUNCTION_DOMAIN: NNM_TRY(nnm_onnx_name(reader, &field, &head->domain)); break;
+    case FUNCTION_OVERLOAD: NNM_TRY(nnm_onnx_name(reader, &field, &head->overload)); break;
+    /* ONNX demands that a function's operators mean the same in its opset and in the model's, so the versions it
        * imports only matter to a model that imports none itself. */
-      default: NNM_TRY(nnm_onnx_read_opset(reader, &field)); break;
+    default: NNM_TRY(nnm_onnx_read_opset(reader, &field)); break;
     }
   }
   if (!strcmp(head->domain, "ai.onnx")) head->domain = "";
@@ -110,8 +111,8 @@ static nnm_status bind_output(onnx_reader *reader, onnx_scope *scope, const nnm_
 static nnm_status bind_ports(onnx_reader *reader, onnx_scope *scope, const onnx_call *call) {
   size_t input = call->first_input, output = call->first_output;
   size_t input_end = reader->inputs.count, output_end = reader->outputs.count;
-  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_function_ports, scope->function->bytes,
-                                           scope->function->size);
+  nnm_wire_message message =
+      nnm_wire_open(&reader->file, &nnm_onnx_function_ports, scope->function->bytes, scope->function->size);
   nnm_wire_field field = {0};
   /* outputs lie behind inputs in the file; where they do not, one that is also an input is caught as defined twice */
   while (nnm_wire_next(&message, &field)) {
@@ -135,8 +136,7 @@ static nnm_status bind_ports(onnx_reader *reader, onnx_scope *scope, const onnx_
 }
 
 static nnm_status read_body(onnx_reader *reader, const onnx_function *function) {
-  nnm_wire_message nodes =
-      nnm_wire_open(&reader->file, &nnm_onnx_function_nodes, function->bytes, function->size);
+  nnm_wire_message nodes = nnm_wire_open(&reader->file, &nnm_onnx_function_nodes, function->bytes, function->size);
   nnm_wire_field field = {0};
   while (nnm_wire_next(&nodes, &field)) NNM_TRY(nnm_onnx_read_node(reader, &field));
   NNM_TRY(nodes.status);
@@ -160,7 +160,7 @@ nnm_status nnm_onnx_inline(onnx_reader *reader, onnx_function *function, const o
     return fail_call(reader, NNM_ERROR_GRAPH, call, "which calls itself; a model cannot recurse: export it again");
   if (depth > NNM_LIMIT_FUNCTION_DEPTH)
     return fail_call(reader, NNM_ERROR_LIMIT, call, "too deep inside other functions; inline them when exporting");
-  NNM_TRY(nnm_wire_spend(&reader->file, 64));
+  NNM_TRY(nnm_wire_spend(&reader->file, CALL_STEPS));
   onnx_scope scope = {.caller = reader->scope,
                       .function_depth = depth,
                       .body_depth = reader->body_depth,
@@ -189,8 +189,7 @@ static nnm_status find_attribute(onnx_reader *reader, const nnm_wire_schema *sch
   nnm_wire_message message = nnm_wire_open(&reader->file, schema, bytes, size);
   nnm_wire_field attribute = {0};
   while (!*found && nnm_wire_next(&message, &attribute)) {
-    nnm_wire_message parts =
-        nnm_wire_open(&reader->file, &nnm_onnx_attribute_name, attribute.bytes, attribute.size);
+    nnm_wire_message parts = nnm_wire_open(&reader->file, &nnm_onnx_attribute_name, attribute.bytes, attribute.size);
     nnm_wire_field part = {0};
     while (nnm_wire_next(&parts, &part))
       if (part.size == length && !memcmp(part.bytes, name, length)) {

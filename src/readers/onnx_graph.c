@@ -81,8 +81,7 @@ static nnm_status declare(onnx_reader *reader, nnm_tensor_id tensor, const decla
   if (type->rank >= 0) dims = nnm_arena_copy(arena, type->dims, (size_t)type->rank, sizeof *dims);
   if (type->has_symbols) symbols = nnm_arena_copy(arena, type->symbols, (size_t)type->rank, sizeof *symbols);
   if ((type->rank >= 0 && !dims) || (type->has_symbols && !symbols)) return nnm_fail_memory(reader->file.error);
-  return nnm_graph_builder_declare(reader->builder, tensor, type->dtype, type->rank, dims, symbols,
-                                   reader->file.error);
+  return nnm_graph_builder_declare(reader->builder, tensor, type->dtype, type->rank, dims, symbols, reader->file.error);
 }
 
 static nnm_status fail_unnamed(onnx_reader *reader, const nnm_wire_field *field, const char *what) {
@@ -142,6 +141,8 @@ static nnm_status read_weight(onnx_reader *reader, const nnm_wire_field *field) 
 
 /* ---- nodes */
 
+enum { INLINED_NODE_STEPS = 64 }; /* what a node's memory is worth in steps of reading */
+
 typedef struct raw_node {
   nnm_wire_field whole;
   nnm_node node; /* name, type, domain */
@@ -168,13 +169,13 @@ static nnm_status read_node_head(onnx_reader *reader, raw_node *raw) {
   nnm_wire_field field = {0};
   while (nnm_wire_next(&message, &field)) {
     switch (field.number) {
-      case NODE_INPUT:
-      case NODE_OUTPUT: NNM_TRY(push_port(reader, &field)); break;
-      case NODE_NAME: NNM_TRY(nnm_onnx_scoped_name(reader, &field, &raw->node.name)); break;
-      case NODE_OP_TYPE: NNM_TRY(nnm_onnx_name(reader, &field, &raw->node.type)); break;
-      case NODE_DOMAIN: NNM_TRY(read_domain(reader, &field, &raw->node.domain)); break;
-      case NODE_OVERLOAD: NNM_TRY(nnm_onnx_name(reader, &field, &raw->overload)); break;
-      default: break;
+    case NODE_INPUT:
+    case NODE_OUTPUT: NNM_TRY(push_port(reader, &field)); break;
+    case NODE_NAME: NNM_TRY(nnm_onnx_scoped_name(reader, &field, &raw->node.name)); break;
+    case NODE_OP_TYPE: NNM_TRY(nnm_onnx_name(reader, &field, &raw->node.type)); break;
+    case NODE_DOMAIN: NNM_TRY(read_domain(reader, &field, &raw->node.domain)); break;
+    case NODE_OVERLOAD: NNM_TRY(nnm_onnx_name(reader, &field, &raw->overload)); break;
+    default: break;
     }
   }
   NNM_TRY(message.status);
@@ -186,8 +187,7 @@ static nnm_status read_node_head(onnx_reader *reader, raw_node *raw) {
 }
 
 static nnm_status read_attributes(onnx_reader *reader, const raw_node *raw) {
-  nnm_wire_message message =
-      nnm_wire_open(&reader->file, &nnm_onnx_node_attributes, raw->whole.bytes, raw->whole.size);
+  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_node_attributes, raw->whole.bytes, raw->whole.size);
   nnm_wire_field field = {0};
   while (nnm_wire_next(&message, &field)) {
     if (reader->attributes.count - raw->first_attribute >= NNM_LIMIT_ATTRIBUTES)
@@ -220,6 +220,7 @@ nnm_status nnm_onnx_read_node(onnx_reader *reader, const nnm_wire_field *field) 
                   .first_input = reader->inputs.count,
                   .first_output = reader->outputs.count,
                   .first_attribute = reader->attributes.count};
+  if (reader->scope) NNM_TRY(nnm_wire_spend(&reader->file, INLINED_NODE_STEPS));
   NNM_TRY(read_node_head(reader, &raw));
   /* An operator that is known by itself stays, even if the file spells it out as a function. */
   raw.node.op = (int32_t)nnm_op_of_onnx(raw.node.domain, raw.node.type);

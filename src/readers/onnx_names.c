@@ -92,7 +92,8 @@ nnm_status nnm_onnx_scoped_name(onnx_reader *reader, const nnm_wire_field *field
 static nnm_status formal_tensor(onnx_reader *reader, const nnm_wire_field *field, int32_t *out) {
   *out = NAME_OF_FUNCTION;
   if (!reader->scope) return NNM_OK;
-  const int32_t *slot = nnm_strings_value(&reader->scope->names, (const char *)field->bytes, field->size); /* not empty */
+  const int32_t *slot =
+      nnm_strings_value(&reader->scope->names, (const char *)field->bytes, field->size); /* not empty */
   if (!slot) return nnm_fail_memory(reader->file.error);
   *out = *slot;
   return NNM_OK;

@@ -27,7 +27,7 @@ typedef struct onnx_scope {
   const char *prefix;        /* "conv#3/" */
   nnm_strings names;         /* formal names; the value is a tensor id, NAME_OF_FUNCTION or NAME_ABSENT */
   nnm_arena arena;
-  nnm_wire_field call;       /* the calling node: its attributes are the actual ones */
+  nnm_wire_field call; /* the calling node: its attributes are the actual ones */
   const onnx_function *function;
 } onnx_scope;
 
@@ -85,7 +85,7 @@ nnm_status nnm_onnx_read_value_info(onnx_reader *reader, const nnm_wire_field *f
 /* onnx_function.c */
 typedef struct onnx_call {
   const nnm_wire_field *node;
-  const char *name, *type; /* of the calling node */
+  const char *name, *type;          /* of the calling node */
   size_t first_input, first_output; /* on the reader's stacks; they reach to the top */
 } onnx_call;
 nnm_status nnm_onnx_add_function(onnx_reader *reader, const nnm_wire_field *field);

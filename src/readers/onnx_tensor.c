@@ -18,20 +18,20 @@ typedef struct data_type {
 
 /* By TensorProto.DataType. Types of fewer than 8 bits but 4 have no dtype of their own and count as 4-bit integers. */
 static const data_type data_types[] = {
-    [1] = {NNM_DTYPE_F32, 32, TENSOR_FLOAT_DATA, 4},      [2] = {NNM_DTYPE_U8, 8, TENSOR_INT32_DATA, 1},
-    [3] = {NNM_DTYPE_I8, 8, TENSOR_INT32_DATA, 1},        [4] = {NNM_DTYPE_U16, 16, TENSOR_INT32_DATA, 2},
-    [5] = {NNM_DTYPE_I16, 16, TENSOR_INT32_DATA, 2},      [6] = {NNM_DTYPE_I32, 32, TENSOR_INT32_DATA, 4},
-    [7] = {NNM_DTYPE_I64, 64, TENSOR_INT64_DATA, 8},      [8] = {NNM_DTYPE_STRING, 0, TENSOR_STRING_DATA, 0},
-    [9] = {NNM_DTYPE_BOOL, 8, TENSOR_INT32_DATA, 1},      [10] = {NNM_DTYPE_F16, 16, TENSOR_INT32_DATA, 2},
-    [11] = {NNM_DTYPE_F64, 64, TENSOR_DOUBLE_DATA, 8},    [12] = {NNM_DTYPE_U32, 32, TENSOR_UINT64_DATA, 4},
-    [13] = {NNM_DTYPE_U64, 64, TENSOR_UINT64_DATA, 8},    [14] = {NNM_DTYPE_COMPLEX, 64, TENSOR_FLOAT_DATA, 4},
+    [1] = {NNM_DTYPE_F32, 32, TENSOR_FLOAT_DATA, 4},        [2] = {NNM_DTYPE_U8, 8, TENSOR_INT32_DATA, 1},
+    [3] = {NNM_DTYPE_I8, 8, TENSOR_INT32_DATA, 1},          [4] = {NNM_DTYPE_U16, 16, TENSOR_INT32_DATA, 2},
+    [5] = {NNM_DTYPE_I16, 16, TENSOR_INT32_DATA, 2},        [6] = {NNM_DTYPE_I32, 32, TENSOR_INT32_DATA, 4},
+    [7] = {NNM_DTYPE_I64, 64, TENSOR_INT64_DATA, 8},        [8] = {NNM_DTYPE_STRING, 0, TENSOR_STRING_DATA, 0},
+    [9] = {NNM_DTYPE_BOOL, 8, TENSOR_INT32_DATA, 1},        [10] = {NNM_DTYPE_F16, 16, TENSOR_INT32_DATA, 2},
+    [11] = {NNM_DTYPE_F64, 64, TENSOR_DOUBLE_DATA, 8},      [12] = {NNM_DTYPE_U32, 32, TENSOR_UINT64_DATA, 4},
+    [13] = {NNM_DTYPE_U64, 64, TENSOR_UINT64_DATA, 8},      [14] = {NNM_DTYPE_COMPLEX, 64, TENSOR_FLOAT_DATA, 4},
     [15] = {NNM_DTYPE_COMPLEX, 128, TENSOR_DOUBLE_DATA, 8}, [16] = {NNM_DTYPE_BF16, 16, TENSOR_INT32_DATA, 2},
-    [17] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},       [18] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},
-    [19] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},       [20] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},
-    [21] = {NNM_DTYPE_U4, 4, TENSOR_INT32_DATA, 1},       [22] = {NNM_DTYPE_I4, 4, TENSOR_INT32_DATA, 1},
-    [23] = {NNM_DTYPE_I4, 4, TENSOR_INT32_DATA, 1},       [24] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},
-    [25] = {NNM_DTYPE_U4, 2, TENSOR_INT32_DATA, 1},       [26] = {NNM_DTYPE_I4, 2, TENSOR_INT32_DATA, 1},
-    [27] = {NNM_DTYPE_F8, 0, TENSOR_INT32_DATA, 1},       [28] = {NNM_DTYPE_F8, 0, TENSOR_INT32_DATA, 1},
+    [17] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},         [18] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},
+    [19] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},         [20] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},
+    [21] = {NNM_DTYPE_U4, 4, TENSOR_INT32_DATA, 1},         [22] = {NNM_DTYPE_I4, 4, TENSOR_INT32_DATA, 1},
+    [23] = {NNM_DTYPE_I4, 4, TENSOR_INT32_DATA, 1},         [24] = {NNM_DTYPE_F8, 8, TENSOR_INT32_DATA, 1},
+    [25] = {NNM_DTYPE_U4, 2, TENSOR_INT32_DATA, 1},         [26] = {NNM_DTYPE_I4, 2, TENSOR_INT32_DATA, 1},
+    [27] = {NNM_DTYPE_F8, 0, TENSOR_INT32_DATA, 1},         [28] = {NNM_DTYPE_F8, 0, TENSOR_INT32_DATA, 1},
 };
 enum { DATA_TYPES = sizeof data_types / sizeof data_types[0], LOCATION_EXTERNAL = 1 };
 
@@ -67,22 +67,21 @@ static nnm_status read_dims(onnx_reader *reader, const nnm_wire_field *field, in
 }
 
 static nnm_status read_tensor(onnx_reader *reader, raw_tensor *tensor) {
-  nnm_wire_message message =
-      nnm_wire_open(&reader->file, &nnm_onnx_tensor, tensor->whole.bytes, tensor->whole.size);
+  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_tensor, tensor->whole.bytes, tensor->whole.size);
   nnm_wire_field field = {0};
   while (nnm_wire_next(&message, &field)) {
     switch (field.number) {
-      case TENSOR_DIMS:
-        if (field.type == NNM_WIRE_VARINT) field.bytes = message.cursor.at; /* only for messages */
-        NNM_TRY(read_dims(reader, &field, tensor->dims, &tensor->rank));
-        break;
-      case TENSOR_DATA_TYPE: tensor->type_number = field.value; break;
-      case TENSOR_NAME: tensor->name = field; break;
-      case TENSOR_RAW_DATA: tensor->raw = field; break;
-      case TENSOR_DATA_LOCATION: tensor->is_external = field.value == LOCATION_EXTERNAL; break;
-      default:
-        if (!tensor->number_fields++) tensor->numbers = field;
-        break;
+    case TENSOR_DIMS:
+      if (field.type == NNM_WIRE_VARINT) field.bytes = message.cursor.at; /* only for messages */
+      NNM_TRY(read_dims(reader, &field, tensor->dims, &tensor->rank));
+      break;
+    case TENSOR_DATA_TYPE: tensor->type_number = field.value; break;
+    case TENSOR_NAME: tensor->name = field; break;
+    case TENSOR_RAW_DATA: tensor->raw = field; break;
+    case TENSOR_DATA_LOCATION: tensor->is_external = field.value == LOCATION_EXTERNAL; break;
+    default:
+      if (!tensor->number_fields++) tensor->numbers = field;
+      break;
     }
   }
   return message.status;
@@ -95,20 +94,21 @@ static nnm_status count_elements(onnx_reader *reader, const raw_tensor *tensor, 
       return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, at,
                            "tensor '%.*s' has a negative dimension; the file is damaged: fetch or export it again",
                            (int)(tensor->name.size > 200 ? 200 : tensor->name.size), (const char *)tensor->name.bytes);
-  if (nnm_multiply_dims(tensor->dims, (size_t)tensor->rank, elements) && *elements <= NNM_LIMIT_ELEMENTS)
-    return NNM_OK;
-  return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, at, "tensor '%.*s' has more than %lld elements",
+  if (nnm_multiply_dims(tensor->dims, (size_t)tensor->rank, elements) && *elements <= NNM_LIMIT_ELEMENTS) return NNM_OK;
+  return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, at,
+                       "tensor '%.*s' has more than %lld elements; the file is damaged: fetch or export it again",
                        (int)(tensor->name.size > 200 ? 200 : tensor->name.size), (const char *)tensor->name.bytes,
                        (long long)NNM_LIMIT_ELEMENTS);
 }
 
 static nnm_status fail_size(onnx_reader *reader, const raw_tensor *tensor, uint64_t has, uint64_t needs,
                             const char *unit) {
-  return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, tensor->whole.bytes,
-                       "tensor '%.*s' holds %llu %s, but its dimensions need %llu; the file is damaged: fetch or export "
-                       "it again",
-                       (int)(tensor->name.size > 200 ? 200 : tensor->name.size), (const char *)tensor->name.bytes,
-                       (unsigned long long)has, unit, (unsigned long long)needs);
+  return nnm_wire_fail(
+      &reader->file, NNM_ERROR_FORMAT, tensor->whole.bytes,
+      "tensor '%.*s' holds %llu %s, but its dimensions need %llu; the file is damaged: fetch or export "
+      "it again",
+      (int)(tensor->name.size > 200 ? 200 : tensor->name.size), (const char *)tensor->name.bytes,
+      (unsigned long long)has, unit, (unsigned long long)needs);
 }
 
 /* Takes elements that lie in the file as they are. Some tools that strip weights leave one element to stand for all. */
@@ -127,8 +127,7 @@ static nnm_status take_bytes(onnx_reader *reader, const raw_tensor *tensor, cons
 /* Decodes elements spelled as numbers, however they are spread over fields. */
 static nnm_status decode_numbers(onnx_reader *reader, const raw_tensor *tensor, data_type type, size_t needs,
                                  unsigned char *bytes, size_t *count) {
-  nnm_wire_message message =
-      nnm_wire_open(&reader->file, &nnm_onnx_tensor, tensor->whole.bytes, tensor->whole.size);
+  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_tensor, tensor->whole.bytes, tensor->whole.size);
   nnm_wire_field field = {0};
   uint8_t element_type = type.field == TENSOR_FLOAT_DATA    ? NNM_WIRE_FIXED32
                          : type.field == TENSOR_DOUBLE_DATA ? NNM_WIRE_FIXED64
@@ -154,8 +153,7 @@ static nnm_status decode_numbers(onnx_reader *reader, const raw_tensor *tensor, 
 static nnm_status take_numbers(onnx_reader *reader, const raw_tensor *tensor, int64_t elements,
                                nnm_constant *constant) {
   data_type type = find_data_type(tensor->type_number);
-  if (!tensor->number_fields || !type.entry_bytes || !type.bits || tensor->numbers.number != type.field)
-    return NNM_OK;
+  if (!tensor->number_fields || !type.entry_bytes || !type.bits || tensor->numbers.number != type.field) return NNM_OK;
   bool is_fixed = type.field == TENSOR_FLOAT_DATA || type.field == TENSOR_DOUBLE_DATA;
   if (is_fixed && tensor->number_fields == 1 && tensor->numbers.type == NNM_WIRE_BYTES)
     return take_bytes(reader, tensor, tensor->numbers.bytes, tensor->numbers.size, elements, constant);
@@ -190,8 +188,7 @@ nnm_status nnm_onnx_constant(onnx_reader *reader, const nnm_wire_field *field, o
   NNM_TRY(make_constant(reader, &tensor, &out->constant));
   out->name = tensor.name;
   if (tensor.is_external) return NNM_OK;
-  if (tensor.raw.size)
-    return take_bytes(reader, &tensor, tensor.raw.bytes, tensor.raw.size, elements, out->constant);
+  if (tensor.raw.size) return take_bytes(reader, &tensor, tensor.raw.bytes, tensor.raw.size, elements, out->constant);
   return take_numbers(reader, &tensor, elements, out->constant);
 }
 

@@ -53,17 +53,17 @@ static bool fault(nnm_wire_message *message, const unsigned char *at, const char
 /* Reads the value after a key. false: the wire type is none, or the message ends too early. */
 static bool read_value(nnm_cursor *cursor, nnm_wire_field *field) {
   switch (field->type) {
-    case NNM_WIRE_VARINT: field->value = read_varint(cursor); break;
-    case NNM_WIRE_FIXED64: field->value = nnm_cursor_u64(cursor); break;
-    case NNM_WIRE_FIXED32: field->value = nnm_cursor_u32(cursor); break;
-    case NNM_WIRE_BYTES: {
-      uint64_t size = read_varint(cursor);
-      if (cursor->failed || size > nnm_cursor_left(cursor)) return false;
-      field->size = (size_t)size;
-      field->bytes = nnm_cursor_take(cursor, field->size);
-      break;
-    }
-    default: return false;
+  case NNM_WIRE_VARINT: field->value = read_varint(cursor); break;
+  case NNM_WIRE_FIXED64: field->value = nnm_cursor_u64(cursor); break;
+  case NNM_WIRE_FIXED32: field->value = nnm_cursor_u32(cursor); break;
+  case NNM_WIRE_BYTES: {
+    uint64_t size = read_varint(cursor);
+    if (cursor->failed || size > nnm_cursor_left(cursor)) return false;
+    field->size = (size_t)size;
+    field->bytes = nnm_cursor_take(cursor, field->size);
+    break;
+  }
+  default: return false;
   }
   return !cursor->failed;
 }
