@@ -195,6 +195,11 @@ nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, const uin
   if (role == NNM_ROLE_AVGPOOL) return role_of_window(graph, shapes, id);
   if (role == NNM_ROLE_MATMUL)
     return count_data_inputs(graph, shapes, is_constant, node) < 2 ? NNM_ROLE_FC : NNM_ROLE_MATMUL;
+  /* taking one constant index of an axis is a slice */
+  if (node->op == NNM_OP_GATHER && node->input_count > 1 && node->inputs[1] >= 0 &&
+      nnm_is_constant_tensor(graph, shapes, is_constant, node->inputs[1]) &&
+      nnm_shape_elements(shapes->tensors[node->inputs[1]]) == 1)
+    return NNM_ROLE_SPLIT;
   bool is_sum = node->op == NNM_OP_ADD || node->op == NNM_OP_SUM || node->op == NNM_OP_MS_QLINEAR_ADD;
   bool is_product = node->op == NNM_OP_MUL || node->op == NNM_OP_MS_QLINEAR_MUL;
   if ((is_sum || is_product) && count_data_inputs(graph, shapes, is_constant, node) > 1)
