@@ -68,7 +68,7 @@ static float run_network(const nnm_network *network, size_t index, const float *
   _Alignas(16) float buffers[2][NNM_NETWORK_MAX_WIDTH];
   const nnm_network_shape *shape = &network->shapes[index];
   const float *layer = network->weights[index];
-  size_t width = network->feature_count;
+  size_t width = network->feature_count + network->ramp_count;
   for (size_t i = 0; i + 1 < shape->layer_count; i++) {
     size_t next = shape->widths[i];
     hidden_layer(inputs, width, i == 0 && biases ? biases : layer, layer + padded(next), next, buffers[i & 1]);
@@ -91,9 +91,10 @@ static const char *const below[] = {
 #undef NNM_FEATURE
 };
 
-/* Normalises the features, clamped to what was measured: beyond it the corrections stay what they are at its edge and
- * the roofline guess alone goes on growing. Returns why the kernel is out of range (the farthest feature), or NULL. */
-static const char *normalise(const nnm_network *network, size_t type, const nnm_kernel_row *row, float *out) {
+/* What the networks see: the features clamped to what was measured (beyond it the corrections stay what they are at its
+ * edge and the roofline guess alone goes on growing), normalised, and their ramps. Returns why the kernel is out of range (the farthest feature), or NULL. */
+static const char *make_inputs(const nnm_network *network, size_t type, const nnm_kernel_row *row, float *out) {
+  float values[NNM_NETWORK_MAX_FEATURES];
   const char *reason = NULL;
   float farthest = 0;
   for (size_t i = 0; i < network->feature_count; i++) {
@@ -108,8 +109,13 @@ static const char *normalise(const nnm_network *network, size_t type, const nnm_
       farthest = beyond * feature->scale;
       reason = value > high ? above[at] : below[at];
     }
-    value = value < low ? low : value > high ? high : value;
-    out[i] = (value - feature->mean) * feature->scale;
+    values[i] = value < low ? low : value > high ? high : value;
+    *out++ = (values[i] - feature->mean) * feature->scale;
+  }
+  for (size_t i = 0; i < network->ramp_count; i++) {
+    const nnm_network_ramp *ramp = &network->ramps[i];
+    float height = (values[ramp->feature] - ramp->low) * ramp->slope;
+    *out++ = ((height < 0 ? 0 : height > 1 ? 1 : height) - ramp->mean) * ramp->scale;
   }
   return reason;
 }
@@ -117,8 +123,8 @@ static const char *normalise(const nnm_network *network, size_t type, const nnm_
 void nnm_network_estimate(const nnm_network *network, const nnm_kernel_row *row, nnm_kernel_estimate *out) {
   size_t type = network->type_at[row->type];
   if (type < network->type_count && !network->types[type].measured) type = network->type_count;
-  float inputs[NNM_NETWORK_MAX_FEATURES];
-  const char *reason = normalise(network, type, row, inputs);
+  float inputs[NNM_NETWORK_MAX_FEATURES + NNM_NETWORK_MAX_RAMPS];
+  const char *reason = make_inputs(network, type, row, inputs);
   if (type == network->type_count) reason = unmeasured;
 
   const nnm_network_type *record = &network->types[type];

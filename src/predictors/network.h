@@ -1,5 +1,7 @@
 /* Our own predictor: a roofline guess for each kernel, corrected by two small networks (docs/predictor-format.md).
  *   latency = repeat * guess * exp(shared network + network of the kernel's type), plus a constant per model.
+ * The networks see the normalised features, and ramps: features cut into pieces, so that a step in the cost (weights that
+ * no longer fit a memory, say) is easy to learn.
  * Everything is read in place from the predictor file's data section. */
 #ifndef NNM_PREDICTORS_NETWORK_H
 #define NNM_PREDICTORS_NETWORK_H
@@ -10,6 +12,7 @@
 enum {
   NNM_NETWORK_VERSION = 1,
   NNM_NETWORK_MAX_FEATURES = 256,
+  NNM_NETWORK_MAX_RAMPS = 512,
   NNM_NETWORK_MAX_TYPES = 256,
   NNM_NETWORK_MAX_LAYERS = 7,
   NNM_NETWORK_MAX_WIDTH = 1024,
@@ -23,7 +26,8 @@ typedef struct nnm_network_header { /* 64 bytes */
   uint32_t version, feature_count, type_count, network_count;
   double constant_ms;
   float correction_limit; /* the networks' sum is clamped to +- this */
-  uint32_t zero[9];
+  uint32_t ramp_count;
+  uint32_t zero[8];
 } nnm_network_header;
 
 typedef struct nnm_network_feature { /* 64 bytes */
@@ -32,6 +36,12 @@ typedef struct nnm_network_feature { /* 64 bytes */
   float low, high;                   /* range over all types measured */
   float tolerance;                   /* how far outside a range still counts as inside */
 } nnm_network_feature;
+
+typedef struct nnm_network_ramp { /* 32 bytes: (0 below low, then rising to 1 over 1 / slope; - mean) * scale */
+  uint32_t feature;               /* index into the file's features */
+  float low, slope, mean, scale;
+  uint32_t zero[3];
+} nnm_network_ramp;
 
 typedef struct nnm_network_type { /* 80 bytes */
   char name[32];                  /* NUL-padded; the last record has none and stands for types never measured */
@@ -46,17 +56,18 @@ typedef struct nnm_network_shape { /* 32 bytes */
   uint32_t widths[NNM_NETWORK_MAX_LAYERS]; /* outputs of each layer; the last is 1; unused ones 0 */
 } nnm_network_shape;
 
-_Static_assert(sizeof(nnm_network_header) == 64 && sizeof(nnm_network_feature) == 64 && sizeof(nnm_network_type) == 80 &&
-                   sizeof(nnm_network_shape) == 32,
+_Static_assert(sizeof(nnm_network_header) == 64 && sizeof(nnm_network_feature) == 64 && sizeof(nnm_network_ramp) == 32 &&
+                   sizeof(nnm_network_type) == 80 && sizeof(nnm_network_shape) == 32,
                "records are read in place");
 
 /* ---- the opened section */
 
 typedef struct nnm_network {
-  size_t feature_count, type_count, network_count; /* type_count without the record for unknown types */
+  size_t feature_count, ramp_count, type_count, network_count; /* type_count without the record for unknown types */
   double constant_ms;
   float correction_limit;
   const nnm_network_feature *features;
+  const nnm_network_ramp *ramps;
   const nnm_network_type *types;
   const float *low, *high;   /* [type][feature] range of what was measured */
   const float *type_biases;  /* [type or unknown][first width of the shared network] */

@@ -37,9 +37,9 @@ static nnm_status check_header(const nnm_network_header *header, nnm_error *erro
     return nnm_fail(error, NNM_ERROR_UNSUPPORTED, "section data",
                     "network layout %u, this program reads layout %d; update the program or train the predictor again",
                     header->version, NNM_NETWORK_VERSION);
-  if (!header->feature_count || header->feature_count > NNM_NETWORK_MAX_FEATURES || !header->type_count ||
-      header->type_count > NNM_NETWORK_MAX_TYPES || !header->network_count ||
-      header->network_count > header->type_count + 1)
+  if (!header->feature_count || header->feature_count > NNM_NETWORK_MAX_FEATURES ||
+      header->ramp_count > NNM_NETWORK_MAX_RAMPS || !header->type_count || header->type_count > NNM_NETWORK_MAX_TYPES ||
+      !header->network_count || header->network_count > header->type_count + 2)
     return damaged(error, "impossible counts");
   if (!isfinite(header->constant_ms) || header->constant_ms < 0) return damaged(error, "impossible constant latency");
   if (!(header->correction_limit > 0 && header->correction_limit <= 50)) return damaged(error, "impossible limit");
@@ -71,6 +71,15 @@ static nnm_status match_features(nnm_network *network, nnm_error *error) {
   return NNM_OK;
 }
 
+static nnm_status check_ramps(const nnm_network *network, nnm_error *error) {
+  for (size_t i = 0; i < network->ramp_count; i++) {
+    const nnm_network_ramp *ramp = &network->ramps[i];
+    if (ramp->feature >= network->feature_count || !all_finite(&ramp->low, 4) || ramp->slope <= 0)
+      return damaged(error, "impossible ramp");
+  }
+  return NNM_OK;
+}
+
 static nnm_status check_type(const nnm_network *network, const nnm_network_type *type, nnm_error *error) {
   if (!terminated(type->name, sizeof type->name)) return damaged(error, "kernel type name without an end");
   for (size_t i = 0; i < NNM_NETWORK_WORK; i++)
@@ -97,7 +106,7 @@ static nnm_status match_types(nnm_network *network, nnm_error *error) {
 
 static nnm_status take_network(nnm_network *network, size_t index, nnm_cursor *cursor, nnm_error *error) {
   const nnm_network_shape *shape = &network->shapes[index];
-  size_t width = network->feature_count, floats = 0;
+  size_t width = network->feature_count + network->ramp_count, floats = 0;
   if (shape->layer_count < 2 || shape->layer_count > NNM_NETWORK_MAX_LAYERS)
     return damaged(error, "impossible number of layers");
   for (size_t i = 0; i < shape->layer_count; i++) {
@@ -119,17 +128,20 @@ static nnm_status take_sections(nnm_network *network, nnm_cursor *cursor, nnm_er
   NNM_TRY(check_header(header, error));
   size_t types = header->type_count, features = header->feature_count;
   network->feature_count = features;
+  network->ramp_count = header->ramp_count;
   network->type_count = types;
   network->network_count = header->network_count;
   network->constant_ms = header->constant_ms;
   network->correction_limit = header->correction_limit;
   network->features = take(cursor, features, sizeof *network->features);
+  network->ramps = take(cursor, network->ramp_count, sizeof *network->ramps);
   network->types = take(cursor, types + 1, sizeof *network->types);
   network->low = take(cursor, types * features, sizeof(float));
   network->high = take(cursor, types * features, sizeof(float));
   network->shapes = take(cursor, network->network_count, sizeof *network->shapes);
   if (!network->shapes) return damaged(error, "ends early");
   NNM_TRY(match_features(network, error));
+  NNM_TRY(check_ramps(network, error));
   NNM_TRY(match_types(network, error));
 
   size_t first_width = network->shapes[0].widths[0];

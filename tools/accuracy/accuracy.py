@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""How well the shipped predictors do on models that their training never saw; writes docs/accuracy.md.
+
+usage: accuracy.py --program build/nn-meter [--quick] [--update-quick] [--shared FOLDER]
+
+The judged models are the fifth of the public benchmark whose names have crc32(name) % 5 == 0. Training, and every choice
+made for it, kept to the others. --quick judges a fixed fifth of those, writes nothing, and fails when a figure is
+more than MARGIN below the one in tools/accuracy/quick.json (--update-quick rewrites that file).
+"""
+
+import argparse
+import csv
+import json
+import lzma
+import math
+import os
+import statistics
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ROOT / "tools" / "accuracy" / "quick.json"
+MARGIN = 0.3  # percentage points; the sample and the arithmetic are fixed, so this leaves room for rounding only
+DEVICES = {
+    "cortexA76cpu_tflite21": "Cortex-A76 CPU (Pixel 4), TFLite 2.1",
+    "adreno640gpu_tflite21": "Adreno 640 GPU (Mi 9), TFLite 2.1",
+    "adreno630gpu_tflite21": "Adreno 630 GPU (Pixel 3 XL), TFLite 2.1",
+    "myriadvpu_openvino2019r2": "Myriad X VPU (NCS 2), OpenVINO 2019 R2",
+}
+
+HEAD = """\
+# Accuracy
+
+Written by `make accuracy`; do not edit.
+
+Share of models whose predicted latency lies within ±5 % and ±10 % of the measured one, median and root mean square of
+the relative error. All figures are out of sample: the judged models are the fifth of the benchmark with
+`crc32(name) % 5 == 0`; the shipped predictors were trained on the others, and settings and fusion rules were chosen by
+cross-validation inside those.
+
+"""
+TAIL = """
+## Where the data comes from
+
+The latencies are those that microsoft/nn-Meter published for its benchmark of 26,000 convolutional networks (public
+history of its repository: code MIT, data under the Open Use of Data Agreement), measured at batch 1; the graphs are
+rebuilt from its generator's configurations. 20,396 models have latencies, shufflenetv2 none on the Adreno GPUs. Neither
+is part of this repository: `make accuracy` reads `../shared/bench/graphs.jsonl.xz` and `latency.csv` (or the folder
+in the environment variable `NNM_SHARED`).
+
+## What the figures do not say
+
+- All models are image classifiers of 13 families; inputs are 224x224 (32x32 for nasbench201). Transformers, segmentation
+  and detection networks are predicted from other kernels than those they were measured with; `coverage` tells.
+- A random split has near relatives of each judged model in training. A family never seen at all is predicted worse.
+- Latencies of single kernels were never measured; they are inferred from whole models. Their sum is what is judged here.
+"""
+
+
+def judged(name):
+    return zlib.crc32(name.encode()) % 5 == 0
+
+
+def sampled(name):
+    return judged(name) and zlib.crc32(name.encode()) % 25 == 0
+
+
+def read_latencies(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return {row["id"]: {d: float(row[d]) for d in DEVICES if row[d]} for row in csv.DictReader(file)}
+
+
+def predict(program, graphs, wanted):
+    """{id: (family, {device: milliseconds})} of the wanted models."""
+    build = program.resolve().parent
+    subprocess.run(["ninja", "-C", build, "tools/predict_table"], check=True, stdout=subprocess.DEVNULL)
+    families, lines = {}, []
+    with lzma.open(graphs) as file:
+        for line in file:
+            name = line[: line.index(b",")].split(b'"')[3].decode()
+            if name in wanted:
+                families[name] = json.loads(line)["family"]
+                lines.append(line)
+    result = subprocess.run([build / "tools" / "predict_table", *DEVICES], input=b"".join(lines), check=True,
+                            stdout=subprocess.PIPE)
+    predicted = {}
+    for row in csv.reader(result.stdout.decode().splitlines()):
+        predicted[row[0]] = (families[row[0]], dict(zip(DEVICES, map(float, row[1::2]), strict=True)))
+    return predicted
+
+
+def figures(errors):
+    share = lambda limit: 100 * sum(e <= limit for e in errors) / len(errors)  # noqa: E731
+    return {"models": len(errors), "within_5": share(0.05), "within_10": share(0.10),
+            "median": 100 * statistics.median(errors), "rms": 100 * math.sqrt(sum(e * e for e in errors) / len(errors))}
+
+
+def judge(predicted, latencies):
+    """{device: {family: figures}}, family "all" first."""
+    table = {}
+    for device in DEVICES:
+        errors = {"all": []}
+        for name, (family, ours) in sorted(predicted.items(), key=lambda item: item[1][0]):
+            if device in latencies[name]:
+                error = abs(ours[device] / latencies[name][device] - 1)
+                errors["all"].append(error)
+                errors.setdefault(family, []).append(error)
+        table[device] = {family: figures(values) for family, values in errors.items()}
+    return table
+
+
+def rows(title, entries):
+    text = f"| {title} | models | ±5 % | ±10 % | median error | RMS error |\n|---|---:|---:|---:|---:|---:|\n"
+    for name, f in entries:
+        text += (f"| {name} | {f['models']:,} | {f['within_5']:.1f} % | {f['within_10']:.1f} % | {f['median']:.2f} % "
+                 f"| {f['rms']:.2f} % |\n")
+    return text
+
+
+def tables(table):
+    text = rows("device", [(DEVICES[device], families["all"]) for device, families in table.items()])
+    for device, families in table.items():
+        text += f"\n## {DEVICES[device]}\n\n`{device}`\n\n"
+        text += rows("family", [item for item in families.items() if item[0] != "all"])
+    return text
+
+
+def check_quick(table, update):
+    ours = {device: {key: round(families["all"][key], 3) for key in ("within_5", "within_10", "median")}
+            for device, families in table.items()}
+    if update:
+        QUICK.write_text(json.dumps(ours, indent=2) + "\n", encoding="utf-8")
+        return 0
+    expected = json.loads(QUICK.read_text(encoding="utf-8"))
+    worse = [f"{device}: {key} {ours[device][key]} %, was {was} %" for device, keys in expected.items()
+             for key, was in keys.items() if (was - ours[device][key]) * (-1 if key == "median" else 1) > MARGIN]
+    for line in worse:
+        print(f"accuracy fell: {line}", file=sys.stderr)
+    return 1 if worse else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", type=Path, default=ROOT / "build" / "nn-meter")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--update-quick", action="store_true")
+    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("NNM_SHARED") or ROOT.parent / "shared"))
+    options = parser.parse_args()
+    bench = options.shared / "bench"
+    if not (bench / "latency.csv").exists():
+        print(f"SKIPPED: no accuracy figures, because {bench} is not there. docs/accuracy.md says where the data comes "
+              "from.")
+        return 0
+    quick = options.quick or options.update_quick
+    latencies = read_latencies(bench / "latency.csv")
+    wanted = {name for name in latencies if (sampled if quick else judged)(name)}
+    table = judge(predict(options.program, bench / "graphs.jsonl.xz", wanted), latencies)
+    print(tables(table), end="")
+    if quick:
+        return check_quick(table, options.update_quick)
+    (ROOT / "docs" / "accuracy.md").write_text(HEAD + tables(table) + TAIL, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
