@@ -9,9 +9,7 @@ static uint32_t weight_input(const nnm_node *node) {
   return node->op == NNM_OP_QLINEAR_CONV || node->op == NNM_OP_MS_QLINEAR_CONV ? 3 : 1;
 }
 
-static bool is_causal(const nnm_node *node) {
-  return node->op == NNM_OP_CAUSAL_CONV_WITH_STATE || node->op == NNM_OP_MS_CAUSAL_CONV_WITH_STATE;
-}
+static bool is_causal(const nnm_node *node) { return node->op == NNM_OP_CAUSAL_CONV_WITH_STATE; }
 
 static bool is_transposed(const nnm_node *node) { return nnm_op_shape_rule(node->op) == nnm_rule_conv_transpose; }
 

@@ -72,18 +72,8 @@ nnm_status nnm_rule_where(nnm_inference *inference, const nnm_node *node, nnm_er
   return broadcast_inputs(inference, node, NULL, 3, error);
 }
 
-/* ONNX's numbers for element types, as attributes have them. */
-static nnm_dtype dtype_of_onnx(int64_t number) {
-  static const nnm_dtype dtypes[] = {
-      NNM_DTYPE_UNKNOWN, NNM_DTYPE_F32, NNM_DTYPE_U8,   NNM_DTYPE_I8,  NNM_DTYPE_U16, NNM_DTYPE_I16,
-      NNM_DTYPE_I32,     NNM_DTYPE_I64, NNM_DTYPE_STRING, NNM_DTYPE_BOOL, NNM_DTYPE_F16, NNM_DTYPE_F64,
-      NNM_DTYPE_U32,     NNM_DTYPE_U64, NNM_DTYPE_COMPLEX, NNM_DTYPE_COMPLEX, NNM_DTYPE_BF16, NNM_DTYPE_F8,
-      NNM_DTYPE_F8,      NNM_DTYPE_F8,  NNM_DTYPE_F8,   NNM_DTYPE_U4,  NNM_DTYPE_I4};
-  return number > 0 && number < (int64_t)(sizeof dtypes / sizeof *dtypes) ? dtypes[number] : NNM_DTYPE_UNKNOWN;
-}
-
 nnm_status nnm_rule_cast(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  nnm_set_dtype(inference, node, 0, dtype_of_onnx(nnm_attribute_int(node, "to", 0)));
+  nnm_set_dtype(inference, node, 0, nnm_dtype_of_onnx(nnm_attribute_int(node, "to", 0)));
   return nnm_rule_same(inference, node, error);
 }
 
@@ -130,7 +120,7 @@ nnm_status nnm_rule_dropout(nnm_inference *inference, const nnm_node *node, nnm_
 /* ------------------------------------------------------------ quantisation */
 
 nnm_status nnm_rule_quantize(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  nnm_dtype wanted = dtype_of_onnx(nnm_attribute_int(node, "output_dtype", 0));
+  nnm_dtype wanted = nnm_dtype_of_onnx(nnm_attribute_int(node, "output_dtype", 0));
   if (wanted == NNM_DTYPE_UNKNOWN) wanted = nnm_has_input(node, 2) ? nnm_input_dtype(inference, node, 2) : NNM_DTYPE_U8;
   nnm_set_dtype(inference, node, 0, wanted);
   return nnm_rule_same(inference, node, error);
@@ -152,6 +142,11 @@ nnm_status nnm_rule_dynamic_quantize(nnm_inference *inference, const nnm_node *n
 
 nnm_status nnm_rule_qlinear_broadcast(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   return broadcast_inputs(inference, node, (const uint32_t[]){0, 3}, 2, error); /* each followed by scale, zero point */
+}
+
+nnm_status nnm_rule_mul_integer(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  nnm_set_dtype(inference, node, 0, NNM_DTYPE_I32);
+  return broadcast_inputs(inference, node, (const uint32_t[]){0, 2}, 2, error); /* each followed by its zero point */
 }
 
 nnm_status nnm_rule_qlinear_where(nnm_inference *inference, const nnm_node *node, nnm_error *error) {

@@ -75,6 +75,8 @@ nnm_status nnm_set_shape(nnm_inference *inference, const nnm_node *node, uint32_
 /* Takes a shape over as it is; its dims must outlive the inference. */
 void nnm_share_shape(nnm_inference *inference, const nnm_node *node, uint32_t output, const nnm_shape *shape);
 void nnm_set_dtype(nnm_inference *inference, const nnm_node *node, uint32_t output, nnm_dtype dtype);
+/* ONNX's numbers for element types, as attributes have them; NNM_DTYPE_UNKNOWN for others. */
+nnm_dtype nnm_dtype_of_onnx(int64_t number);
 nnm_status nnm_set_sequence(nnm_inference *inference, const nnm_node *node, uint32_t output,
                             const nnm_sequence *sequence, nnm_error *error);
 const nnm_sequence *nnm_input_sequence(const nnm_inference *inference, const nnm_node *node, uint32_t index);

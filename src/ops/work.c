@@ -1,6 +1,8 @@
 /* Multiply-adds, as catalogues count them: one for each product that is summed. */
 #include "base/checked.h"
+#include "ops/attention.h"
 #include "ops/matrix.h"
+#include "ops/recurrent.h"
 #include "ops/window.h"
 
 /* INT64_MAX stands for "too many". */
@@ -27,7 +29,56 @@ static int64_t convolution_work(const nnm_inference *view, const nnm_node *node)
   return product_of(factors, count);
 }
 
+static int64_t add_up(int64_t a, int64_t b) {
+  int64_t sum;
+  return nnm_add_i64(a, b, &sum) ? sum : INT64_MAX;
+}
+
+/* Every combination of letters is one product. */
+static int64_t einsum_work(const nnm_inference *view, const nnm_node *node) {
+  nnm_einsum solved = {0};
+  bool known = false;
+  if (nnm_solve_einsum(view, node, &solved, &known, NULL) != NNM_OK || !known) return 0;
+  int64_t factors[64];
+  size_t count = 0;
+  for (int letter = 0; letter < 64; letter++)
+    if (solved.seen >> letter & 1) factors[count++] = solved.sizes[letter];
+  return product_of(factors, count);
+}
+
+/* Queries with keys, then scores with values; and the projections where they are inside. */
+static int64_t attention_work(const nnm_inference *view, const nnm_node *node) {
+  nnm_attention sizes = {0};
+  bool known = false;
+  if (nnm_attention_of(view, node, &sizes, &known, NULL) != NNM_OK || !known) return 0;
+  bool linear = nnm_op_shape_rule(node->op) == nnm_rule_linear_attention;
+  int64_t scores[5] = {sizes.batch, sizes.heads, sizes.queries, linear ? sizes.value_size : sizes.keys,
+                       sizes.head_size};
+  int64_t values[5] = {sizes.batch, sizes.heads, sizes.queries, linear ? sizes.head_size : sizes.keys,
+                       sizes.value_size};
+  int64_t projection = sizes.projection < 0 ? INT64_MAX : sizes.projection;
+  return add_up(projection, add_up(product_of(scores, 5), product_of(values, 5)));
+}
+
+static int64_t recurrent_work(const nnm_inference *view, const nnm_node *node) {
+  nnm_recurrence layer = {0};
+  bool known = false;
+  if (nnm_recurrence_of(view, node, &layer, &known, NULL) != NNM_OK || !known) return 0;
+  int64_t factors[6] = {layer.steps, layer.batch, layer.directions, layer.gates, layer.hidden,
+                        add_up(layer.inputs, layer.hidden)};
+  return product_of(factors, 6);
+}
+
+static bool is_attention(nnm_shape_rule rule) {
+  return rule == nnm_rule_attention || rule == nnm_rule_fused_attention || rule == nnm_rule_multi_head_attention ||
+         rule == nnm_rule_group_query_attention || rule == nnm_rule_packed_attention ||
+         rule == nnm_rule_linear_attention;
+}
+
 static int64_t matrix_work(const nnm_inference *view, const nnm_node *node) {
+  nnm_shape_rule rule = nnm_op_shape_rule(node->op);
+  if (rule == nnm_rule_einsum) return einsum_work(view, node);
+  if (is_attention(rule)) return attention_work(view, node);
   nnm_product product = {0};
   bool known = false;
   if (nnm_matrix_product(view, node, &product, &known, NULL) != NNM_OK || !known) return 0;
@@ -42,6 +93,7 @@ int64_t nnm_node_multiply_adds(const nnm_graph *graph, const nnm_shapes *shapes,
   switch (nnm_op_work((nnm_op)node->op)) {
     case NNM_WORK_CONVOLUTION: return convolution_work(&view, node);
     case NNM_WORK_MATRIX: return matrix_work(&view, node);
+    case NNM_WORK_RECURRENT: return recurrent_work(&view, node);
     default: return 0;
   }
 }
