@@ -354,7 +354,7 @@ static void test_import(void **state) {
   expect_message(nnm_predictor_import(in_home("folder/"), "phone", "2.0", in_home("new/home"), &path, &error), NNM_OK,
                  "");
   assert_string_equal(path, in_home("new/home/predictors/phone-2.0.nnmeter"));
-  nnm_free(path);
+  free(path);
   nnm_predictor *predictor;
   assert_int_equal(nnm_predictor_open("phone", NULL, in_home("new/home"), &predictor, &error), NNM_OK);
   assert_string_equal(predictor->kind->name, "forest");
