@@ -94,6 +94,7 @@ static nnm_status merge_outputs(nnm_inference *inference, const nnm_node *node, 
 static nnm_status try_branch(nnm_inference *inference, const nnm_node *node, branch *tried, nnm_error *error) {
   if (!tried->block) return NNM_OK;
   nnm_error reason = {0};
+  size_t contradictions = inference->contradictions;
   nnm_status status = infer_branch(inference, node, tried, &reason);
   if (status == NNM_OK) return NNM_OK;
   if (status != NNM_ERROR_SHAPE) {
@@ -101,6 +102,7 @@ static nnm_status try_branch(nnm_inference *inference, const nnm_node *node, bra
     return status;
   }
   mark_not_executed(inference, tried->id);
+  inference->contradictions = contradictions; /* what goes wrong in there says nothing of the file */
   tried->block = NULL;
   return nnm_note_node(inference, node, error, "its %s is impossible with these input shapes (%.120s: %.200s)",
                        tried->name, reason.place, reason.message);

@@ -40,7 +40,8 @@ void nnm_store_value(nnm_new_value *value, size_t index, double number, nnm_dtyp
 const nnm_value *nnm_value_of_constant(nnm_inference *inference, const nnm_constant *constant) {
   int64_t elements;
   nnm_new_value made;
-  if (!constant->bytes || !nnm_multiply_dims(constant->dims, (size_t)constant->rank, &elements)) return NULL;
+  if (!nnm_multiply_dims(constant->dims, (size_t)constant->rank, &elements)) return NULL;
+  if (!constant->bytes && elements) return NULL;
   bool is_float = nnm_is_float_dtype(constant->dtype);
   if (!nnm_start_value(inference, (size_t)elements, is_float, &made)) return NULL;
   for (size_t i = 0; i < (size_t)elements; i++)
