@@ -228,7 +228,10 @@ nnm_status nnm_graph_builder_input(nnm_graph_builder *builder, nnm_tensor_id id,
   nnm_tensor *tensor = &builder->graph->tensors[id];
   uint32_t flag = builder->current ? NNM_TENSOR_BLOCK_INPUT : NNM_TENSOR_INPUT;
   if (tensor->producer >= 0 || (tensor->flags & flag)) return fail_twice(error, tensor->name, "as an input");
-  if (tensor->flags & NNM_TENSOR_WEIGHT) return NNM_OK; /* an initializer listed as an input as well */
+  if (tensor->flags & NNM_TENSOR_WEIGHT) { /* an initializer listed as an input as well */
+    tensor->flags |= NNM_TENSOR_LISTED;
+    return NNM_OK;
+  }
   tensor->flags |= flag;
   return add_port(builder, id, false, error);
 }
@@ -243,6 +246,7 @@ nnm_status nnm_graph_builder_weight(nnm_graph_builder *builder, nnm_tensor_id id
   nnm_tensor *tensor = &builder->graph->tensors[id];
   if (tensor->producer >= 0 || (tensor->flags & NNM_TENSOR_WEIGHT))
     return fail_twice(error, tensor->name, "as a weight");
+  if (tensor->flags & NNM_TENSOR_INPUT) tensor->flags |= NNM_TENSOR_LISTED;
   tensor->flags = (tensor->flags & ~(uint32_t)(NNM_TENSOR_INPUT | NNM_TENSOR_BLOCK_INPUT)) | NNM_TENSOR_WEIGHT;
   if (!constant) return NNM_OK;
   tensor->constant = constant;

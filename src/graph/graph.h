@@ -44,7 +44,8 @@ typedef enum nnm_tensor_flag {
   NNM_TENSOR_INPUT = 1,  /* a model input (of the main graph), weights excluded */
   NNM_TENSOR_OUTPUT = 2, /* a model output */
   NNM_TENSOR_WEIGHT = 4, /* a stored constant: initializer, or graph input that is a weight (export_params=False) */
-  NNM_TENSOR_BLOCK_INPUT = 8 /* formal input of an If/Loop/Scan body */
+  NNM_TENSOR_BLOCK_INPUT = 8, /* formal input of an If/Loop/Scan body */
+  NNM_TENSOR_LISTED = 16     /* a weight that the file lists among its inputs as well */
 } nnm_tensor_flag;
 
 typedef struct nnm_tensor {

@@ -37,7 +37,8 @@ typedef struct nnm_ir {
 void nnm_ir_free(nnm_ir *ir); /* NULL is fine */
 
 nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nnm_error *error);
-/* As the old tool's ONNX converter would make it (see docs/differences.md for where we are right instead). */
+/* As the old tool's ONNX converter would make it (see docs/differences.md for where we are right instead). graph and
+ * shapes must outlive the IR. */
 nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir **out, nnm_error *error);
 /* JSON text with indent 4 and keys sorted at every level, byte for byte as Python's json writes it; malloc'ed. */
 nnm_status nnm_ir_print(const nnm_ir *ir, char **out, nnm_error *error);
