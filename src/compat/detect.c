@@ -164,8 +164,7 @@ static nnm_status describe(const nnm_ir *ir, const nnm_graph *graph, const nnm_s
   *kernel = (nnm_kernel){.name = compat->op, .core = -1, .output = -1, .repeat = 1, .compat = compat};
   NNM_TRY(list_members(ir, arena, compat, kernel, error));
   if (!graph || !shapes || !kernel->member_count) return NNM_OK;
-  kernel->core = kernel->members[0];
-  return NNM_OK;
+  return nnm_describe_kernel(graph, shapes, arena, kernel, error);
 }
 
 /* -------------------------------------------------------------- detection */

@@ -108,17 +108,36 @@ static nnm_status read_node(reading *r, const json_t *value, nnm_ir_node *node) 
                     &node->outbound_count);
 }
 
+/* A node that says nothing of its inbounds reads those that name it among their outbounds. */
+static nnm_status complete_inbounds(nnm_ir *ir, nnm_error *error) {
+  bool missing = false;
+  size_t *room = NNM_ARENA_ARRAY(&ir->arena, size_t, ir->node_count);
+  if (!room) return nnm_fail_memory(error);
+  for (int pass = 0; pass < 2; pass++) {
+    for (size_t i = 0; i < ir->node_count; i++)
+      for (size_t k = 0; k < ir->nodes[i].outbound_count; k++) {
+        int32_t reader = *nnm_interned_value(ir->nodes[i].outbound_names[k]);
+        nnm_ir_node *node = reader < 0 ? NULL : &ir->nodes[reader];
+        if (!node || (pass ? !room[reader] : node->inbound_names != NULL)) continue;
+        missing = true;
+        if (pass) ((const char **)(uintptr_t)node->inbound_names)[node->inbound_count++] = ir->nodes[i].name;
+        else room[reader]++;
+      }
+    if (!missing) return NNM_OK;
+    for (size_t i = 0; i < ir->node_count && !pass; i++) {
+      if (room[i]) ir->nodes[i].inbound_names = NNM_ARENA_ARRAY(&ir->arena, const char *, room[i]);
+      if (room[i] && !ir->nodes[i].inbound_names) return nnm_fail_memory(error);
+    }
+  }
+  return NNM_OK;
+}
+
 static nnm_status resolve_inbounds(nnm_ir *ir, nnm_error *error) {
   for (size_t i = 0; i < ir->node_count; i++) {
     nnm_ir_node *node = &ir->nodes[i];
     int32_t *inbounds = NNM_ARENA_ARRAY(&ir->arena, int32_t, node->inbound_count);
     if (!inbounds) return nnm_fail_memory(error);
-    for (size_t k = 0; k < node->inbound_count; k++) {
-      const int32_t *index =
-          nnm_strings_value(&ir->strings, node->inbound_names[k], strlen(node->inbound_names[k]));
-      if (!index) return nnm_fail_memory(error);
-      inbounds[k] = *index;
-    }
+    for (size_t k = 0; k < node->inbound_count; k++) inbounds[k] = *nnm_interned_value(node->inbound_names[k]);
     node->inbounds = inbounds;
   }
   return NNM_OK;
@@ -135,10 +154,10 @@ static nnm_status read_document(nnm_ir *ir, nnm_error *error) {
   json_t *value;
   json_object_foreach(ir->document, r.node, value) {
     NNM_TRY(read_node(&r, value, &ir->nodes[ir->node_count]));
-    int32_t *index = nnm_strings_value(&ir->strings, r.node, strlen(r.node));
-    if (!index) return nnm_fail_memory(error);
-    *index = (int32_t)ir->node_count++;
+    *nnm_interned_value(ir->nodes[ir->node_count].name) = (int32_t)ir->node_count;
+    ir->node_count++;
   }
+  NNM_TRY(complete_inbounds(ir, error));
   return resolve_inbounds(ir, error);
 }
 

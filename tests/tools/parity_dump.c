@@ -50,8 +50,8 @@ static json_t *kernels_json(const nnm_ir *ir, const nnm_graph *graph, const nnm_
                             const nnm_fusion_rules *rules) {
   nnm_kernels *kernels = NULL;
   nnm_error error = {0};
-  json_t *list = NULL, *features = json_array(), *without = json_array(), *predictors = json_object();
   if (nnm_detect_compat_kernels(ir, graph, shapes, rules, &kernels, &error) != NNM_OK) return error_json(&error);
+  json_t *list = NULL, *features = json_array(), *without = json_array(), *predictors = json_object();
   check(nnm_compat_kernels_json(kernels, &list, &error) == NNM_OK, error.message);
   for (size_t i = 0; i < kernels->count; i++) {
     const nnm_compat_kernel *kernel = kernels->items[i].compat;

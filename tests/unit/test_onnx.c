@@ -322,7 +322,8 @@ static void test_weights_as_inputs(void **state) {
   static const char *const weights[] = {"conv.weight", "conv.bias", "bn.weight", "bn.bias", "m",
                                         "v",           "fc",        "offset",    "default"};
   static const char *const data[] = {"x", "other_data", "dynamic"};
-  for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++) expect_flags(graph, weights[i], NNM_TENSOR_WEIGHT);
+  for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++) 
+    expect_flags(graph, weights[i], NNM_TENSOR_WEIGHT | NNM_TENSOR_LISTED);
   for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) expect_flags(graph, data[i], NNM_TENSOR_INPUT);
   expect_dims(tensor(graph, "conv.weight"), DIMS(4, 3, 3, 3));
   assert_int_equal(graph->blocks[0].input_count, 3);
