@@ -11,6 +11,11 @@
 
 static const unsigned char nothing[1];
 
+/* Files larger than this are mostly weights, which nobody looks at: without advice the kernel would read megabytes
+ * ahead of every look at the structure between them (a model of 1 GB not yet cached: 907 MB and 1.2 s, against 1.4 MB
+ * and 0.03 s). */
+enum { SPARSELY_READ = 32 << 20 }; /* bytes */
+
 static nnm_status fail_io(nnm_error *error, const char *path, const char *what, int code) {
   nnm_status status = code == ENOENT ? NNM_ERROR_NOT_FOUND : NNM_ERROR_IO;
   const char *remedy = code == ENOENT ? "; check the path" : code == EACCES ? "; check its permissions" : "";
@@ -43,6 +48,7 @@ nnm_status nnm_map_file(const char *path, nnm_mapped_file *out, nnm_error *error
   int code = errno;
   close(descriptor);
   if (data == MAP_FAILED) return fail_io(error, path, "map", code);
+  if (info.st_size > SPARSELY_READ) (void)madvise(data, (size_t)info.st_size, MADV_RANDOM); /* a hint: may fail */
   *out = (nnm_mapped_file){data, (size_t)info.st_size};
   return NNM_OK;
 }
