@@ -187,6 +187,10 @@ nnm_status nnm_onnx_constant(onnx_reader *reader, const nnm_wire_field *field, o
   NNM_TRY(count_elements(reader, &tensor, &elements));
   NNM_TRY(make_constant(reader, &tensor, &out->constant));
   out->name = tensor.name;
+  if (!elements) { /* all there, which a shape may hang on; the address only says so */
+    out->constant->bytes = field->bytes;
+    return NNM_OK;
+  }
   if (tensor.is_external) return NNM_OK;
   if (tensor.raw.size) return take_bytes(reader, &tensor, tensor.raw.bytes, tensor.raw.size, elements, out->constant);
   return take_numbers(reader, &tensor, elements, out->constant);

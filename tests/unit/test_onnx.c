@@ -175,6 +175,8 @@ static void test_typed_data(void **state) {
   assert_true(nnm_constant_int(tensor(graph, "scalar")->constant, 0, &value));
   assert_int_equal(value, 5);
   expect_dims(tensor(graph, "empty"), DIMS(0));
+  assert_non_null(tensor(graph, "empty")->constant->bytes); /* nothing is missing */
+  assert_int_equal(tensor(graph, "empty")->constant->size, 0);
   assert_null(tensor(graph, "many")->constant->bytes); /* too many to be a shape */
   assert_non_null(tensor(graph, "many_floats")->constant->bytes);
   expect_dims(tensor(graph, "outside"), DIMS(1000, 1000));
