@@ -59,7 +59,9 @@ def forests():
 
 
 def network():
-    names = re.findall(r'^NNM_FEATURE\(\w+, "(\w+)"', (ROOT / "src/features/feature_list.inc").read_text(), re.MULTILINE)
+    names = re.findall(
+        r'^NNM_FEATURE\(\w+, "(\w+)"', (ROOT / "src/features/feature_list.inc").read_text(), re.MULTILINE
+    )
     types = [("conv", 1, 1), ("relu", 1, 0)]  # name, measured, own network
     ramps, width = 2, 32
     data = struct.pack("<IIIIdfI32x", 1, len(names), len(types), 2, 0.5, 8, ramps)

@@ -117,7 +117,7 @@ static ptrdiff_t route(const forest_state *state, const nnm_kernel *kernel, floa
                        nnm_kernel_estimate *estimate) {
   *estimate = (nnm_kernel_estimate){0};
   if (!kernel->compat) {
-    estimate->reason = "the predictor's forests speak of nn-Meter 2.0's kernels only; leave out --compat own";
+    estimate->reason = "the predictor's forests speak of nn-Meter 2.0's kernels only";
     return -1;
   }
   if (!kernel->compat->row_count || !kernel->compat->predictor) {

@@ -97,7 +97,9 @@ def node_table(tree, fields, order, integer):
     fields = [(name, order + (integer if kind == "i8" else kind)) for name, kind in fields]
     table = np.zeros(len(tree), dtype=np.dtype(fields, align=True))
     for i, (left, right, feature, threshold, _) in enumerate(tree):
-        for name, value in zip(("left_child", "right_child", "feature", "threshold"), (left, right, feature, threshold)):
+        for name, value in zip(
+            ("left_child", "right_child", "feature", "threshold"), (left, right, feature, threshold)
+        ):
             table[name][i] = value
     return table
 
@@ -120,7 +122,9 @@ def forge(
     tree_class = stand_in(packages[1], "DecisionTreeRegressor")
     data_class = stand_in("sklearn.tree._tree", "Tree", TreeData)
     forest = forest_class()
-    forest.__dict__.update({"n_estimators": len(trees), feature_key: features, "n_outputs_": outputs, "criterion": "mse"})
+    forest.__dict__.update(
+        {"n_estimators": len(trees), feature_key: features, "n_outputs_": outputs, "criterion": "mse"}
+    )
     forest.estimators_ = []
     for tree in trees:
         data = data_class()
@@ -198,7 +202,11 @@ def put(**state):
 def damaged_forests():
     one = TREES[:1]
     refuse("untrained", forge([]), "random forest without trees")
-    refuse("classifier", forge(one, name="RandomForestClassifier"), "asks to run sklearn.ensemble._forest.RandomForestClassifier")
+    refuse(
+        "classifier",
+        forge(one, name="RandomForestClassifier"),
+        "asks to run sklearn.ensemble._forest.RandomForestClassifier",
+    )
     refuse("single_tree", forge(one).estimators_[0], "holds no RandomForestRegressor")
     refuse("two_outputs", forge(one, outputs=2), "predicts several numbers")
     refuse("no_features", forge(one, features=0), "has no features, or more than 64")
@@ -239,18 +247,28 @@ def attacks():
     import subprocess
 
     command = "touch pickle_was_run"
-    refuse("posix_system", Call(posix.system, command), "asks to run posix.system; that is no part of a scikit-learn forest")
+    refuse(
+        "posix_system",
+        Call(posix.system, command),
+        "asks to run posix.system; that is no part of a scikit-learn forest",
+    )
     refuse("posix_system_text", Call(posix.system, command), "asks to run posix.system", protocol=0)
     refuse("eval", Call(eval, "1"), "asks to run builtins.eval")
     refuse("eval_python_2", Call(eval, "1"), "asks to run __builtin__.eval", protocol=2)
     refuse("subprocess", Call(subprocess.Popen, [command]), "asks to run subprocess.Popen")
     refuse("inside_a_forest", forge(TREES[:1], extra=Call(posix.system, command)), "asks to run posix.system")
-    refuse("as_instance", b"(S'" + command.encode() + b"'\niposix\nsystem\n.", "uses an operation that only Python 2 writes")
+    refuse(
+        "as_instance",
+        b"(S'" + command.encode() + b"'\niposix\nsystem\n.",
+        "uses an operation that only Python 2 writes",
+    )
     refuse("as_instance_only", b"(iposix\nsystem\n.", "asks to run posix.system")
     refuse("strange_name", b"cos\x1b[31m\nsys\xfftem\n.", "asks to run os?[31m.sys?tem")
     refuse("long_name", b"c" + b"a" * 5000 + b"\n" + b"b" * 5000 + b"\n.", "asks to run aaaa")
     refuse("getattr", Call(getattr, "x", "upper"), "asks to run builtins.getattr")
-    refuse("linear_model", stand_in("sklearn.linear_model._base", "LinearRegression")(), "only RandomForestRegressor can")
+    refuse(
+        "linear_model", stand_in("sklearn.linear_model._base", "LinearRegression")(), "only RandomForestRegressor can"
+    )
     refuse("joblib", stand_in("joblib.numpy_pickle", "NumpyArrayWrapper")(), "load it with joblib")
     refuse("persistent_id", b"Pmodel\n.", "refers to something outside of the pickle")
     refuse("persistent_id_binary", b"\x80\x02K\x01Q.", "refers to something outside of the pickle")
