@@ -4,7 +4,10 @@
 
 #include "help.h"
 
-#define PREDICTOR_NAMES "nn-meter --list-predictors 2>/dev/null | sed -n 's/.*\\[Predictor\\] \\(.*\\): version=.*/\\1/p'; echo all"
+/* Only harmless names: bash expands what it is offered, and a predictor file may call itself anything. */
+#define PREDICTOR_NAMES                \
+  "nn-meter --list-predictors 2>/dev/null | " \
+  "sed -n 's/.*\\[Predictor\\] \\([A-Za-z0-9_.-]*\\): version=.*/\\1/p'; echo all"
 
 /* ------------------------------------------------------------------------------------------------ bash */
 
@@ -30,7 +33,7 @@ static void bash_values(FILE *to, const cli_command *command) {
     } else if (option->hint == HINT_NONE) {
       fputs("return ;;\n", to);
     } else {
-      fputs("COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", to);
+      fputs("mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n", to);
     }
   }
   fputs("      esac\n", to);
@@ -41,15 +44,14 @@ static void bash_command(FILE *to, const cli_command *command) {
   bash_values(to, command);
   fputs("      if [[ $word == -* ]]; then COMPREPLY=($(compgen -W '", to);
   bash_options(to, command);
-  fputs("' -- \"$word\")); else COMPREPLY=($(compgen ", to);
+  fputs("' -- \"$word\"));\n      else ", to);
   if (command->argument_choices) {
-    fputs("-W '", to);
+    fputs("COMPREPLY=($(compgen -W '", to);
     for (size_t i = 0; command->argument_choices[i]; i++) fprintf(to, "%s%s", i ? " " : "", command->argument_choices[i]);
-    fputs("'", to);
+    fputs("' -- \"$word\")); fi ;;\n", to);
   } else {
-    fputs("-f", to);
+    fputs("mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); fi ;;\n", to);
   }
-  fputs(" -- \"$word\")); fi ;;\n", to);
 }
 
 static void print_bash(FILE *to) {
