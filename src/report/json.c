@@ -4,16 +4,20 @@
 #include "base/status.h"
 #include "report/write.h"
 
+static void write_shape(nnm_text *text, const nnm_kernel_shape *shape) {
+  if (shape->dims) nnm_write_json_integers(text, shape->dims, shape->rank);
+  else nnm_text_add(text, "null");
+}
+
 void nnm_write_json_attributes(nnm_text *text, const nnm_kernel_result *kernel) {
   nnm_text_add(text, "{\"input_shapes\": [");
   for (size_t i = 0; i < kernel->input_count; i++) {
     if (i) nnm_text_add(text, ", ");
-    nnm_write_json_integers(text, kernel->inputs[i].dims, kernel->inputs[i].rank);
+    write_shape(text, &kernel->inputs[i]);
   }
   nnm_text_add(text, "]");
   nnm_write_json_key(text, "output_shape");
-  if (kernel->output.dims) nnm_write_json_integers(text, kernel->output.dims, kernel->output.rank);
-  else nnm_text_add(text, "null");
+  write_shape(text, &kernel->output);
   for (size_t i = 0; i < kernel->attribute_count; i++) {
     nnm_write_json_key(text, kernel->attributes[i].name);
     nnm_text_printf(text, "%lld", (long long)kernel->attributes[i].value);

@@ -27,7 +27,10 @@ static void write_members(nnm_text *text, const nnm_kernel_result *kernel) {
   if (kernel->member_count > 1) nnm_text_printf(text, " +%zu", kernel->member_count - 1);
 }
 
+/* The content of a cell, in place of what text held. */
 static void write_column(nnm_text *text, const nnm_kernel_result *kernel, int column) {
+  text->length = 0;
+  nnm_text_add(text, "");
   switch (column) {
     case COLUMN_NAME: write_members(text, kernel); break;
     case COLUMN_TYPE: nnm_text_add(text, kernel->type); break;
@@ -64,7 +67,6 @@ static void lay_out(kernel_table *table, size_t columns) {
     const nnm_kernel_result *kernel = &prediction->kernels[i];
     if (kernel->latency_ms > table->largest_ms) table->largest_ms = kernel->latency_ms;
     for (int c = 0; c < TEXT_COLUMNS; c++) {
-      scratch.length = 0;
       write_column(&scratch, kernel, c);
       size_t width = scratch.length < columns ? scratch.length : columns;
       if (width > table->widths[c]) table->widths[c] = width;
@@ -110,7 +112,6 @@ static void write_row(kernel_table *table, size_t index) {
   nnm_text_printf(text, "%*zu", (int)table->number_width, index);
   nnm_text cell = {0};
   for (int c = 0; c < TEXT_COLUMNS; c++) {
-    cell.length = 0;
     write_column(&cell, kernel, c);
     pad(text, 0, GAP);
     size_t width = nnm_write_cell(text, cell.data ? cell.data : "", table->widths[c], c == COLUMN_NAME);

@@ -1,5 +1,6 @@
 #include "report/write.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@ enum { DIGITS = 17 };
  * 17 digits always read back as the same double, 15 never cost more than the shortest form does. */
 static size_t shortest_digits(double number, char digits[DIGITS + 1], int *exponent) {
   char scratch[64];
-  for (int precision = 15; precision <= DIGITS; precision++) {
+  /* subnormal numbers have fewer digits than that */
+  for (int precision = number < DBL_MIN ? 1 : 15; precision <= DIGITS; precision++) {
     snprintf(scratch, sizeof scratch, "%.*e", precision - 1, number);
     if (strtod(scratch, NULL) == number) break;
   }
@@ -157,7 +159,7 @@ size_t nnm_write_cell(nnm_text *text, const char *value, size_t columns, bool ke
 }
 
 static void write_shape(nnm_text *text, const nnm_kernel_shape *shape) {
-  if (!shape->rank) nnm_text_add(text, "scalar");
+  if (!shape->rank) nnm_text_add(text, shape->dims ? "scalar" : "?");
   for (size_t i = 0; i < shape->rank; i++)
     nnm_text_printf(text, "%s%lld", i ? "x" : "", (long long)shape->dims[i]);
 }
