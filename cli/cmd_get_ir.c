@@ -55,12 +55,12 @@ static int write_text(const char *name, const char *text) {
 
 static int convert(const model_input *input, const nnm_shape_options *shapes, const char *wanted) {
   nnm_error error;
-  nnm_model *model;
+  loaded_model loaded;
   char *text = NULL;
-  nnm_status status = load_model(input, shapes, &model, &error);
+  nnm_status status = load_model(input, shapes, &loaded, &error);
   if (status == NNM_OK) {
-    status = nnm_model_to_ir(model, &text, &error);
-    nnm_model_free(model);
+    status = explain_shapes(&loaded, nnm_model_to_ir(loaded.model, &text, &error), &error);
+    nnm_model_free(loaded.model);
   }
   if (status != NNM_OK) {
     print_error(stderr, input->path, &error);

@@ -21,15 +21,16 @@ static nnm_status inspect_model(const inspect_run *inspection, const model_input
     snprintf(error->message, sizeof error->message, "%s", input->fault);
     return error->status;
   }
-  nnm_model *model;
+  loaded_model loaded = {.has_shapes = true};
   /* the graph is what was read: it can be looked at when shapes cannot be had */
-  nnm_status status = inspection->stage == NNM_STAGE_GRAPH ? nnm_model_read_file(input->path, input->format, &model, error)
-                                                           : load_model(input, &inspection->shapes.options, &model, error);
+  nnm_status status = inspection->stage == NNM_STAGE_GRAPH
+                          ? nnm_model_read_file(input->path, input->format, &loaded.model, error)
+                          : load_model(input, &inspection->shapes.options, &loaded, error);
   if (status != NNM_OK) return status;
-  status = nnm_inspect(model, inspection->stage, inspection->predictor, &inspection->options, inspection->settings->json,
-                       out, error);
-  nnm_model_free(model);
-  return status;
+  status = nnm_inspect(loaded.model, inspection->stage, inspection->predictor, &inspection->options,
+                       inspection->settings->json, out, error);
+  nnm_model_free(loaded.model);
+  return explain_shapes(&loaded, status, error);
 }
 
 static int inspect_all(inspect_run *inspection, const model_inputs *inputs) {

@@ -134,13 +134,14 @@ static nnm_status check_strict(const nnm_prediction *prediction, nnm_error *erro
   return error->status;
 }
 
-static void predict_with(const predict_run *run, const model_input *input, const nnm_model *model,
+static void predict_with(const predict_run *run, const model_input *input, const loaded_model *loaded,
                          const nnm_predictor *predictor, predict_outcome *outcome) {
   nnm_error fault;
   nnm_prediction *prediction = NULL;
-  nnm_status status = nnm_predict(predictor, model, &run->options, &prediction, &fault);
+  nnm_status status = nnm_predict(predictor, loaded->model, &run->options, &prediction, &fault);
+  status = explain_shapes(loaded, status, &fault);
   if (status == NNM_OK && run->settings->strict) status = check_strict(prediction, &fault);
-  if (status == NNM_OK) status = write_result(run, model, predictor, prediction, outcome, &fault);
+  if (status == NNM_OK) status = write_result(run, loaded->model, predictor, prediction, outcome, &fault);
   if (status == NNM_OK) {
     if (run->settings->verbose) say_kernels(input, predictor, prediction, outcome);
     say_notes(run, input, predictor, prediction, outcome);
@@ -158,14 +159,14 @@ static void predict_model(const predict_run *run, const model_input *input, pred
     report_fault(run, input, &fault, outcome);
     return;
   }
-  nnm_model *model;
-  if (load_model(input, &run->shapes.options, &model, &fault) != NNM_OK) {
+  loaded_model loaded;
+  if (load_model(input, &run->shapes.options, &loaded, &fault) != NNM_OK) {
     report_fault(run, input, &fault, outcome);
     return;
   }
   for (size_t i = 0; i < run->predictors.count; i++)
-    predict_with(run, input, model, run->predictors.items[i], outcome);
-  nnm_model_free(model);
+    predict_with(run, input, &loaded, run->predictors.items[i], outcome);
+  nnm_model_free(loaded.model);
 }
 
 /* ------------------------------------------------------------------------------------------------ all of them */

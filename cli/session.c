@@ -78,14 +78,24 @@ nnm_predict_options predict_options_of(const cli_settings *settings) {
   return (nnm_predict_options){.compat = modes[settings->compat], .fusion_rules_path = settings->fusion_rules};
 }
 
-nnm_status load_model(const model_input *input, const nnm_shape_options *shapes, nnm_model **out, nnm_error *error) {
+nnm_status load_model(const model_input *input, const nnm_shape_options *shapes, loaded_model *out, nnm_error *error) {
   nnm_model *model;
   nnm_status status = nnm_model_read_file(input->path, input->format, &model, error);
   if (status != NNM_OK) return status;
   status = nnm_model_infer_shapes(model, shapes, error);
-  if (status == NNM_OK) *out = model;
-  else nnm_model_free(model);
+  out->model = model;
+  out->has_shapes = status == NNM_OK;
+  if (status == NNM_OK) return NNM_OK;
+  out->shape_fault = *error;
+  if (status != NNM_ERROR_MEMORY && !strcmp(nnm_model_format(model), "nnmeter-ir")) return NNM_OK;
+  nnm_model_free(model);
   return status;
+}
+
+nnm_status explain_shapes(const loaded_model *loaded, nnm_status status, nnm_error *error) {
+  if (status != NNM_ERROR_ARGUMENT || loaded->has_shapes) return status;
+  *error = loaded->shape_fault;
+  return error->status;
 }
 
 const char *base_name(const char *path) {

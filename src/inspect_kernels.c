@@ -1,3 +1,5 @@
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compat/compat.h"
@@ -53,8 +55,26 @@ static nnm_status write_kernels(const nnm_detection *detection, bool as_json, nn
   return status;
 }
 
+/* As nn-Meter 2.0 has them in its dictionaries. */
+static nnm_status write_compat_json(const nnm_kernels *kernels, nnm_text *text, nnm_error *error) {
+  json_t *list;
+  NNM_TRY(nnm_compat_kernels_json(kernels, &list, error));
+  char *printed = json_dumps(list, JSON_ENSURE_ASCII);
+  json_decref(list);
+  if (!printed) return nnm_fail_memory(error);
+  nnm_text_add(text, printed);
+  free(printed);
+  return NNM_OK;
+}
+
 nnm_status nnm_print_kernels(const nnm_detection *detection, bool as_json, nnm_text *text, nnm_error *error) {
   const nnm_kernels *kernels = detection->kernels;
+  if (as_json && detection->compat) {
+    nnm_text_add(text, "{\"kernels\": ");
+    NNM_TRY(write_compat_json(kernels, text, error));
+    nnm_text_add(text, "}\n");
+    return NNM_OK;
+  }
   if (as_json) nnm_text_add(text, "{\"kernels\": [");
   NNM_TRY(write_kernels(detection, as_json, text, error));
   if (as_json) {

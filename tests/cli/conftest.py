@@ -2,9 +2,13 @@
 
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-import small_files
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # pytest's importlib mode adds no folder by itself
+import small_files  # noqa: E402
 
 
 @pytest.fixture

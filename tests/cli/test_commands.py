@@ -334,7 +334,9 @@ def complete(run, *words):
 
 
 def test_bash_completion(run, program, place, monkeypatch):
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    (place / "bin").mkdir()
+    (place / "bin/nn-meter").symlink_to(program.resolve())
+    monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("NN_METER_HOME", str(place / "home"))
     assert complete(run, "nn-meter", "pre").stdout.split() == ["predict"]
     assert complete(run, "nn-meter", "predict", "--js").stdout.split() == ["--json", "--jsonl"]
