@@ -32,7 +32,9 @@ def fields(number, values):
 
 
 def value_info(name, shape):
-    """A model input or output; a dimension that is text is symbolic."""
+    """A model input or output; a dimension that is text is symbolic, shape None unknown."""
+    if shape is None:
+        return field(1, name) + field(2, field(1, field(1, FLOAT)))
     dims = b"".join(field(1, field(2 if isinstance(dim, str) else 1, dim)) for dim in shape)
     return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, dims)))
 
@@ -70,7 +72,7 @@ def two_convolutions(shape=(1, 3, 32, 32), prefix="", tail=()):
         nodes.append(node(kind, [last], [f"t{index}"], f"{prefix}tail{index}"))
         last = f"t{index}"
     weights = [weight("w1", [8, 3, 3, 3]), weight("w2", [16, 8, 3, 3])]
-    return onnx(nodes, [value_info("x", shape)], [value_info(last, ())], weights)
+    return onnx(nodes, [value_info("x", shape)], [value_info(last, None)], weights)
 
 
 # ------------------------------------------------------------------ a predictor file, see docs/predictor-format.md
