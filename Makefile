@@ -14,7 +14,7 @@ SETUP := tools/setup.sh
 PROGRAM := $(BUILD)/nn-meter
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test bench accuracy fuzz lint format docs examples install clean
+.PHONY: help run build test bench accuracy train fuzz lint format docs examples install clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,8 +45,12 @@ bench: build ## side by side with nn-meter 2.0; writes docs/bench.md
 	  $$reference --write docs/bench.md $(BENCH_OPTIONS)
 
 accuracy: build ## error of the shipped predictors on models they never saw
-	@$(SETUP) venv $(VENV) tools/requirements/test.txt
-	@$(VENV)/bin/python tools/accuracy/accuracy.py --program $(PROGRAM) $(ACCURACY_OPTIONS)
+	@python3 tools/accuracy/accuracy.py --program $(PROGRAM) --shared $(NNM_SHARED) $(ACCURACY_OPTIONS)
+
+train: build ## train the shipped predictors anew (torch, the public benchmark)
+	@$(SETUP) venv .venv-train tools/requirements/train.txt
+	@ninja -C $(BUILD) --quiet tools/kernel_table
+	@.venv-train/bin/python tools/train/train.py --build $(BUILD) --shared $(NNM_SHARED) $(TRAIN_OPTIONS)
 
 fuzz: ## libFuzzer on every reader, FUZZ_SECONDS each
 	@$(SETUP) packages build fuzz

@@ -195,8 +195,8 @@ def inside_process(table, own, reference, models, repeats):
         rows.append(row)
     table.section(
         "From file to milliseconds, in process",
-        "The predictor is loaded; each repetition opens the file anew. Medians. Promised: 300 times faster with the "
-        f"same predictor ({LEGACY}). The two tools' latencies must agree.",
+        "The predictor is loaded; each repetition opens the file anew. Median processor time. Promised: 300 times "
+        f"faster with the same predictor ({LEGACY}). The two tools' latencies must agree.",
         ["model", DEVICE, LEGACY, "nn-meter 2.0, " + LEGACY, "faster", "relative difference", "kept"],
         rows,
     )
@@ -258,8 +258,8 @@ def growth(table, own, temporary):
     table.bound("growth: time per node at 100,000 nodes against the best", per_node[-1] / min(per_node), most=2.5)
     table.section(
         "Cost against graph size",
-        f"Residual chains, {DEVICE}, in process, best of repeated runs, milliseconds. Promised: linear, that is the "
-        "last column but one stays about level (at most 2.5 times the best: caches overflow).",
+        f"Residual chains, {DEVICE}, in process, least processor time of repeated runs, milliseconds. Promised: linear: "
+        "the last column but one stays about level (at most 2.5 times the best: caches overflow).",
         ["nodes", "read", "shapes", "kernels and latency", "total", "µs per node", "peak MiB"],
         rows,
     )

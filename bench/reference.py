@@ -1,6 +1,8 @@
 """Times nn-Meter 2.0 in one process, from file to latency; runs inside its own virtual environment.
 
 usage: reference.py PREDICTOR REPEATS MODEL...     prints one JSON object a line
+
+Times are processor time, as in bench_predict.c.
 """
 
 import contextlib
@@ -23,9 +25,9 @@ def main():
         times = []
         try:
             for _ in range(repeats):
-                start = time.perf_counter()
+                start = time.process_time()
                 latency = predictor.predict(model, "onnx")
-                times.append((time.perf_counter() - start) * 1e3)
+                times.append((time.process_time() - start) * 1e3)
         except Exception as error:  # whatever it raises is its answer for this model
             print(json.dumps({"model": model, "error": f"{type(error).__name__}: {error}"}), flush=True)
             continue

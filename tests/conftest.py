@@ -22,10 +22,12 @@ def program():
 
 
 @pytest.fixture(scope="session")
-def nn_meter(program):
-    """Runs the program: nn_meter("predict", ...) -> CompletedProcess with text output."""
+def nn_meter(program, tmp_path_factory):
+    """Runs the program, with no predictors but its own: nn_meter("predict", ...) -> CompletedProcess with text output."""
+    environment = {**os.environ, "NN_METER_HOME": str(tmp_path_factory.mktemp("home"))}
 
     def run(*arguments, **options):
+        options.setdefault("env", environment)
         options.setdefault("timeout", 120)
         options.setdefault("stdin", subprocess.DEVNULL)
         command = [str(program), *map(str, arguments)]
