@@ -9,7 +9,7 @@ import struct
 import zipfile
 
 import numpy
-from onnx import AttributeProto, ModelProto, SparseTensorProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
 HERE = pathlib.Path(__file__).parent
 FLOAT = TensorProto.FLOAT
@@ -17,6 +17,7 @@ expected = []  # (file, status, part of the message)
 
 
 # ---------------------------------------------------------------- helpers
+
 
 def value(name, shape, dtype=FLOAT):
     return helper.make_tensor_value_info(name, dtype, shape)
@@ -34,8 +35,14 @@ def model(main, functions=(), opset=17, domains=("local",)):
     imports = [helper.make_opsetid("", opset)]
     if functions:
         imports += [helper.make_opsetid(domain, 1) for domain in domains]
-    return helper.make_model(main, opset_imports=imports, functions=list(functions), ir_version=10,
-                             producer_name="make.py", producer_version="1")
+    return helper.make_model(
+        main,
+        opset_imports=imports,
+        functions=list(functions),
+        ir_version=10,
+        producer_name="make.py",
+        producer_version="1",
+    )
 
 
 def array(name, values, dtype):
@@ -59,6 +66,7 @@ def bad(name, status, message, proto):
 
 
 # protobuf by hand, for what no library writes
+
 
 def varint(number):
     number &= (1 << 64) - 1
@@ -87,13 +95,14 @@ def raw_value(name, *dims):
 
 
 def raw_node(kind, inputs, outputs, extra=b""):
-    return (b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs) + field(4, kind) + extra)
+    return b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs) + field(4, kind) + extra
 
 
 X, Y = value("x", [1, 3, 8, 8]), value("y", None)
 
 
 # ---------------------------------------------------------------- good files
+
 
 def write_network():
     nodes = [
@@ -104,36 +113,63 @@ def write_network():
         node("Reshape", ["g", "shape"], ["f"], "flatten"),
         node("Gemm", ["f", "fc.w", "fc.b"], ["y"], "fc", transB=1),
     ]
-    weights = [array("w", numpy.zeros((4, 3, 3, 3)), "float32"), array("b", numpy.zeros(4), "float32"),
-               array("scale", [1, 1, 1, 1], "float32"), array("shift", [0, 0, 0, 0], "float32"),
-               array("mean", [0, 0, 0, 0], "float32"), array("var", [1, 1, 1, 1], "float32"),
-               array("shape", [0, -1], "int64"), weight("fc.w", 10, 4), weight("fc.b", 10)]
-    good("network", model(graph(nodes, [value("x", ["batch", 3, 8, 8])], [value("y", ["batch", 10])], weights,
-                                values=[value("c", ["batch", 4, 4, 4])])))
+    weights = [
+        array("w", numpy.zeros((4, 3, 3, 3)), "float32"),
+        array("b", numpy.zeros(4), "float32"),
+        array("scale", [1, 1, 1, 1], "float32"),
+        array("shift", [0, 0, 0, 0], "float32"),
+        array("mean", [0, 0, 0, 0], "float32"),
+        array("var", [1, 1, 1, 1], "float32"),
+        array("shape", [0, -1], "int64"),
+        weight("fc.w", 10, 4),
+        weight("fc.b", 10),
+    ]
+    good(
+        "network",
+        model(
+            graph(
+                nodes,
+                [value("x", ["batch", 3, 8, 8])],
+                [value("y", ["batch", 10])],
+                weights,
+                values=[value("c", ["batch", 4, 4, 4])],
+            )
+        ),
+    )
 
 
 def write_typed_data():
     """The same numbers 1, 2, 3 in every way a tensor can spell them."""
-    kinds = [(TensorProto.FLOAT, "float_data"), (TensorProto.DOUBLE, "double_data"), (TensorProto.INT64, "int64_data"),
-             (TensorProto.UINT64, "uint64_data"), (TensorProto.UINT32, "uint64_data")]
-    kinds += [(kind, "int32_data") for kind in (TensorProto.INT32, TensorProto.INT16, TensorProto.INT8,
-                                                TensorProto.UINT16, TensorProto.UINT8)]
-    weights, inputs = [], []
+    kinds = [
+        (TensorProto.FLOAT, "float_data"),
+        (TensorProto.DOUBLE, "double_data"),
+        (TensorProto.INT64, "int64_data"),
+        (TensorProto.UINT64, "uint64_data"),
+        (TensorProto.UINT32, "uint64_data"),
+    ]
+    kinds += [
+        (kind, "int32_data")
+        for kind in (TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT16, TensorProto.UINT8)
+    ]
+    weights = []
     for kind, where in kinds:
         tensor = TensorProto(name=f"{TensorProto.DataType.Name(kind).lower()}", data_type=kind, dims=[3])
         getattr(tensor, where).extend([1, 2, 3])
         weights.append(tensor)
-    weights.append(TensorProto(name="float16", data_type=TensorProto.FLOAT16, dims=[3],
-                               int32_data=[0x3c00, 0x4000, 0x4200]))
-    weights.append(TensorProto(name="bfloat16", data_type=TensorProto.BFLOAT16, dims=[3],
-                               int32_data=[0x3f80, 0x4000, 0x4040]))
+    weights.append(
+        TensorProto(name="float16", data_type=TensorProto.FLOAT16, dims=[3], int32_data=[0x3C00, 0x4000, 0x4200])
+    )
+    weights.append(
+        TensorProto(name="bfloat16", data_type=TensorProto.BFLOAT16, dims=[3], int32_data=[0x3F80, 0x4000, 0x4040])
+    )
     weights.append(TensorProto(name="bool", data_type=TensorProto.BOOL, dims=[3], int32_data=[1, 0, 1]))
     weights.append(TensorProto(name="negative", data_type=TensorProto.INT32, dims=[3], int32_data=[-1, -2, -3]))
     weights.append(TensorProto(name="int4", data_type=TensorProto.INT4, dims=[3], int32_data=[0x21, 0x03]))
     weights.append(TensorProto(name="float8", data_type=TensorProto.FLOAT8E5M2, dims=[3], raw_data=b"\1\2\3"))
     weights.append(TensorProto(name="string", data_type=TensorProto.STRING, dims=[3], string_data=[b"a", b"b", b"c"]))
-    weights.append(TensorProto(name="complex64", data_type=TensorProto.COMPLEX64, dims=[3],
-                               float_data=[1, 0, 2, 0, 3, 0]))
+    weights.append(
+        TensorProto(name="complex64", data_type=TensorProto.COMPLEX64, dims=[3], float_data=[1, 0, 2, 0, 3, 0])
+    )
     weights.append(TensorProto(name="raw", data_type=TensorProto.INT64, dims=[3], raw_data=struct.pack("<3q", 1, 2, 3)))
     weights.append(TensorProto(name="one_for_all", data_type=FLOAT, dims=[100], raw_data=struct.pack("<f", 7)))
     weights.append(TensorProto(name="scalar", data_type=TensorProto.INT64, dims=[], int64_data=[5]))
@@ -147,63 +183,124 @@ def write_typed_data():
 
 
 def write_attributes():
-    every = node("Everything", ["x"], ["y"], "every", domain="custom", an_int=-7, a_float=0.5, a_text="text",
-                 ints=[1, -2, 3], floats=[0.5, -1.5], texts=["a", "b"], a_tensor=array("t", [4, 5], "int64"))
+    every = node(
+        "Everything",
+        ["x"],
+        ["y"],
+        "every",
+        domain="custom",
+        an_int=-7,
+        a_float=0.5,
+        a_text="text",
+        ints=[1, -2, 3],
+        floats=[0.5, -1.5],
+        texts=["a", "b"],
+        a_tensor=array("t", [4, 5], "int64"),
+    )
     every.attribute.append(AttributeProto(name="bytes", type=AttributeProto.STRING, s=b"\xff\0\x80ok"))
     every.attribute.append(AttributeProto(name="no_ints", type=AttributeProto.INTS))
     every.attribute.append(AttributeProto(name="zero", type=AttributeProto.INT))
     every.attribute.append(AttributeProto(name="untyped", i=3))
     every.attribute.append(AttributeProto(name="two_kinds", type=AttributeProto.INT, f=0, i=9))
-    every.attribute.append(AttributeProto(name="tensors", type=AttributeProto.TENSORS,
-                                          tensors=[array("t", [1], "int64"), array("t", [2], "int64")]))
-    sparse = SparseTensorProto(values=array("v", [1.0, 2.0], "float32"), indices=array("i", [3, 9], "int64"), dims=[4, 5])
+    every.attribute.append(
+        AttributeProto(
+            name="tensors", type=AttributeProto.TENSORS, tensors=[array("t", [1], "int64"), array("t", [2], "int64")]
+        )
+    )
+    sparse = SparseTensorProto(
+        values=array("v", [1.0, 2.0], "float32"), indices=array("i", [3, 9], "int64"), dims=[4, 5]
+    )
     every.attribute.append(AttributeProto(name="sparse", type=AttributeProto.SPARSE_TENSOR, sparse_tensor=sparse))
     every.attribute.append(helper.make_attribute("a_type", helper.make_tensor_type_proto(FLOAT, [1])))
     main = graph([every], [X], [Y])
     main.sparse_initializer.append(
-        SparseTensorProto(values=array("sparse_weight", [1.0], "float32"), indices=array("i", [3], "int64"), dims=[6, 7]))
+        SparseTensorProto(
+            values=array("sparse_weight", [1.0], "float32"), indices=array("i", [3], "int64"), dims=[6, 7]
+        )
+    )
     good("attributes", model(main))
 
 
 def write_constants():
-    nodes = [node("Constant", [], ["tensor"], value=array("", [2, 3], "int64")), node("Constant", [], ["int"], value_int=4),
-             node("Constant", [], ["ints"], value_ints=[5, 6]), node("Constant", [], ["float"], value_float=0.25),
-             node("Constant", [], ["floats"], value_floats=[1.0, 2.0]),
-             node("Constant", [], ["text"], value_string="text"),
-             node("Constant", [], ["texts"], value_strings=["a", "b"]),
-             node("Reshape", ["x", "tensor"], ["y"])]
+    nodes = [
+        node("Constant", [], ["tensor"], value=array("", [2, 3], "int64")),
+        node("Constant", [], ["int"], value_int=4),
+        node("Constant", [], ["ints"], value_ints=[5, 6]),
+        node("Constant", [], ["float"], value_float=0.25),
+        node("Constant", [], ["floats"], value_floats=[1.0, 2.0]),
+        node("Constant", [], ["text"], value_string="text"),
+        node("Constant", [], ["texts"], value_strings=["a", "b"]),
+        node("Reshape", ["x", "tensor"], ["y"]),
+    ]
     sparse = SparseTensorProto(values=array("v", [1.0], "float32"), indices=array("i", [3], "int64"), dims=[4])
     nodes.append(helper.make_node("Constant", [], ["sparse"], sparse_value=sparse))
     good("constants", model(graph(nodes, [value("x", [6])], [Y])))
 
 
 def write_names():
-    nodes = [node("Resize", ["x", "", "scales"], ["a"], "same"), node("Relu", ["a"], ["b"], "same"),
-             node("Relu", ["b"], ["c"]), node("Dropout", ["c"], ["grüße", ""]),
-             node("Relu", ["grüße"], ["y"], "line\nbreak")]
+    nodes = [
+        node("Resize", ["x", "", "scales"], ["a"], "same"),
+        node("Relu", ["a"], ["b"], "same"),
+        node("Relu", ["b"], ["c"]),
+        node("Dropout", ["c"], ["grüße", ""]),
+        node("Relu", ["grüße"], ["y"], "line\nbreak"),
+    ]
     good("names", model(graph(nodes, [X], [Y], [array("scales", [1, 1, 2, 2], "float32")])))
 
 
 def write_bodies():
     inner = graph([node("Add", ["outside", "x"], ["deep"], "deep_add")], [], [value("deep", None)])
     other = graph([node("Identity", ["x"], ["same"], "keep")], [], [value("same", None)])
-    then = graph([node("If", ["flag"], ["nested"], "inner_if", then_branch=inner, else_branch=other)], [],
-                 [value("nested", None)])
-    otherwise = graph([node("Relu", ["hidden"], ["out"], "reads_own")], [], [value("out", None)],
-                      [array("hidden", numpy.zeros((2, 2)), "float32")])
-    loop = graph([node("Identity", ["keep_going"], ["again"]), node("Add", ["x", "step"], ["next"], "loop_add")],
-                 [value("i", [], TensorProto.INT64), value("keep_going", [], TensorProto.BOOL), value("x", [1])],
-                 [value("again", None, TensorProto.BOOL), value("next", None)], [array("step", [1], "float32")])
-    nodes = [node("If", ["flag"], ["chosen"], "outer_if", then_branch=then, else_branch=otherwise),
-             node("Relu", ["hidden"], ["outside"], "defines_late"),
-             node("Loop", ["trips", "", "chosen"], ["y"], "loop", body=loop)]
-    good("bodies", model(graph(nodes, [value("x", [4]), value("flag", [], TensorProto.BOOL), value("hidden", [4]),
-                                       value("trips", [], TensorProto.INT64)], [Y])))
+    then = graph(
+        [node("If", ["flag"], ["nested"], "inner_if", then_branch=inner, else_branch=other)],
+        [],
+        [value("nested", None)],
+    )
+    otherwise = graph(
+        [node("Relu", ["hidden"], ["out"], "reads_own")],
+        [],
+        [value("out", None)],
+        [array("hidden", numpy.zeros((2, 2)), "float32")],
+    )
+    loop = graph(
+        [node("Identity", ["keep_going"], ["again"]), node("Add", ["x", "step"], ["next"], "loop_add")],
+        [value("i", [], TensorProto.INT64), value("keep_going", [], TensorProto.BOOL), value("x", [1])],
+        [value("again", None, TensorProto.BOOL), value("next", None)],
+        [array("step", [1], "float32")],
+    )
+    nodes = [
+        node("If", ["flag"], ["chosen"], "outer_if", then_branch=then, else_branch=otherwise),
+        node("Relu", ["hidden"], ["outside"], "defines_late"),
+        node("Loop", ["trips", "", "chosen"], ["y"], "loop", body=loop),
+    ]
+    good(
+        "bodies",
+        model(
+            graph(
+                nodes,
+                [
+                    value("x", [4]),
+                    value("flag", [], TensorProto.BOOL),
+                    value("hidden", [4]),
+                    value("trips", [], TensorProto.INT64),
+                ],
+                [Y],
+            )
+        ),
+    )
 
 
 def function(name, inputs, outputs, nodes, attributes=(), defaults=(), overload="", domain="local"):
-    proto = helper.make_function(domain, name, inputs, outputs, nodes, [helper.make_opsetid("", 17)],
-                                 attributes=list(attributes), attribute_protos=list(defaults))
+    proto = helper.make_function(
+        domain,
+        name,
+        inputs,
+        outputs,
+        nodes,
+        [helper.make_opsetid("", 17)],
+        attributes=list(attributes),
+        attribute_protos=list(defaults),
+    )
     proto.overload = overload
     return proto
 
@@ -219,36 +316,65 @@ def write_functions():
     inner = function("Inner", ["a", "unused"], ["b"], [elu], defaults=[helper.make_attribute("slope", 0.25)])
     call = node("Inner", ["t"], ["u"], "call", domain="local")
     call.attribute.append(reference("slope", "outer_slope", AttributeProto.FLOAT))
-    outer = function("Outer", ["p", "q"], ["r", "rest"],
-                     [node("Add", ["p", "q"], ["t"], "add"), call, node("Relu", ["u"], ["r"], "relu"),
-                      node("Neg", ["u"], ["rest"], "neg")], attributes=["outer_slope"])
+    outer = function(
+        "Outer",
+        ["p", "q"],
+        ["r", "rest"],
+        [
+            node("Add", ["p", "q"], ["t"], "add"),
+            call,
+            node("Relu", ["u"], ["r"], "relu"),
+            node("Neg", ["u"], ["rest"], "neg"),
+        ],
+        attributes=["outer_slope"],
+    )
     clip = function("Clip", ["a", "low"], ["b"], [node("Max", ["a", "low"], ["b"], "max")], domain="maths")
     overload = function("Inner", ["a"], ["b"], [node("Sigmoid", ["a"], ["b"], "sigmoid")], overload="v2")
     forward = function("Forward", ["a"], ["a"], [])
     branch = graph([node("Relu", ["a"], ["inside"], "branch_relu")], [], [value("inside", None)])
     hiding = graph([node("Neg", ["b"], ["a"], "branch_neg")], [], [value("a", None)])
-    chooses = function("Choose", ["flag", "a", "b"], ["c"],
-                       [node("If", ["flag"], ["c"], "if", then_branch=branch, else_branch=hiding)])
+    chooses = function(
+        "Choose", ["flag", "a", "b"], ["c"], [node("If", ["flag"], ["c"], "if", then_branch=branch, else_branch=hiding)]
+    )
     second = node("Inner", ["second_in"], ["second_out"], "second", domain="local", overload="v2")
-    nodes = [node("Outer", ["x", "x"], ["o", ""], "first", domain="local", outer_slope=0.75),
-             node("Outer", ["o", "x"], ["second_in"], domain="local"), second,
-             node("Forward", ["second_out"], ["kept"], domain="local"),
-             node("Choose", ["flag", "kept", "x"], ["chosen"], "choose", domain="local"),
-             node("Clip", ["chosen", ""], ["y"], "clip", domain="maths")]
+    nodes = [
+        node("Outer", ["x", "x"], ["o", ""], "first", domain="local", outer_slope=0.75),
+        node("Outer", ["o", "x"], ["second_in"], domain="local"),
+        second,
+        node("Forward", ["second_out"], ["kept"], domain="local"),
+        node("Choose", ["flag", "kept", "x"], ["chosen"], "choose", domain="local"),
+        node("Clip", ["chosen", ""], ["y"], "clip", domain="maths"),
+    ]
     main = graph(nodes, [value("x", [4]), value("flag", [], TensorProto.BOOL)], [Y])
     good("functions", model(main, [inner, outer, clip, overload, forward, chooses], domains=("local", "maths")))
 
 
 def write_weights_as_inputs():
     """As torch writes with export_params=False."""
-    nodes = [node("Conv", ["x", "conv.weight", "conv.bias"], ["c"]),
-             node("BatchNormalization", ["c", "bn.weight", "bn.bias", "m", "v"], ["n"]),
-             node("Add", ["n", "other_data"], ["s"]), node("GlobalAveragePool", ["s"], ["g"]),
-             node("Flatten", ["g"], ["f"]), node("Transpose", ["fc"], ["ft"]), node("MatMul", ["f", "ft"], ["h"]),
-             node("Add", ["h", "offset"], ["y"])]
-    inputs = [value("x", ["n", 3, 8, 8]), value("other_data", [1, 4, 6, 6]), value("conv.weight", [4, 3, 3, 3]),
-              value("conv.bias", [4]), value("bn.weight", [4]), value("bn.bias", [4]), value("m", [4]), value("v", [4]),
-              value("fc", [10, 4]), value("offset", [10]), value("dynamic", ["k"]), value("default", [2])]
+    nodes = [
+        node("Conv", ["x", "conv.weight", "conv.bias"], ["c"]),
+        node("BatchNormalization", ["c", "bn.weight", "bn.bias", "m", "v"], ["n"]),
+        node("Add", ["n", "other_data"], ["s"]),
+        node("GlobalAveragePool", ["s"], ["g"]),
+        node("Flatten", ["g"], ["f"]),
+        node("Transpose", ["fc"], ["ft"]),
+        node("MatMul", ["f", "ft"], ["h"]),
+        node("Add", ["h", "offset"], ["y"]),
+    ]
+    inputs = [
+        value("x", ["n", 3, 8, 8]),
+        value("other_data", [1, 4, 6, 6]),
+        value("conv.weight", [4, 3, 3, 3]),
+        value("conv.bias", [4]),
+        value("bn.weight", [4]),
+        value("bn.bias", [4]),
+        value("m", [4]),
+        value("v", [4]),
+        value("fc", [10, 4]),
+        value("offset", [10]),
+        value("dynamic", ["k"]),
+        value("default", [2]),
+    ]
     nodes.append(node("PRelu", ["h", "dynamic"], ["z"]))
     nodes.append(node("PRelu", ["h", "default"], ["zz"]))
     good("weights_as_inputs", model(graph(nodes, inputs, [Y], [array("default", [1, 2], "float32")])))
@@ -260,14 +386,20 @@ def write_by_hand():
     pads = field(8, 1) + field(8, 2) + field(8, 3) + field(8, 4) + field(1, "pads")
     conv = raw_node("Conv", ["x", "w"], ["y"], field(5, packed) + field(5, pads) + field(50, 1))
     tensor = field(8, "w") + field(2, FLOAT) + field(1, varint(4) + varint(3) + varint(3) + varint(3))
-    main = (field(12, raw_value("y")) + field(77, b"\xff\xff") + field(5, tensor) + field(11, raw_value("x", 1, 3, 8, 8)) +
-            field(1, conv))
+    main = (
+        field(12, raw_value("y"))
+        + field(77, b"\xff\xff")
+        + field(5, tensor)
+        + field(11, raw_value("x", 1, 3, 8, 8))
+        + field(1, conv)
+    )
     good("by_hand", field(7, main) + field(40, 12345) + field(1, 3))
     # ... and with ir_version in front, where the reader looks for it when it has to guess the format
     good("by_hand_in_order", field(1, 3) + field(7, main))
 
 
 # ---------------------------------------------------------------- bad files
+
 
 def write_bad_graphs():
     relu = [node("Relu", ["x"], ["y"])]
@@ -294,8 +426,12 @@ def write_bad_graphs():
         body = field(1, raw_node("If", ["x"], ["out"], branch)) + field(12, raw_value("out"))
     bad("deep_bodies", "LIMIT", "nested more than", raw_model(field(11, raw_value("x", 1)) + body))
     escape = graph([node("Relu", ["x"], ["inner"])], [], [value("inner", None)])
-    bad("reads_out_of_body", "GRAPH", "nothing defines",
-        model(graph([node("If", ["x"], ["z"], then_branch=escape), node("Relu", ["inner"], ["y"])], [X], [Y])))
+    bad(
+        "reads_out_of_body",
+        "GRAPH",
+        "nothing defines",
+        model(graph([node("If", ["x"], ["z"], then_branch=escape), node("Relu", ["inner"], ["y"])], [X], [Y])),
+    )
 
 
 def write_bad_tensors():
@@ -329,8 +465,15 @@ def write_bad_functions():
     chain = [function(f"F{i}", ["a"], ["b"], [node(f"F{i + 1}", ["a"], ["b"], domain="local")]) for i in range(40)]
     chain.append(function("F40", ["a"], ["b"], [node("Relu", ["a"], ["b"])]))
     bad("function_depth", "LIMIT", "too deep", model(main("F0"), chain))
-    bomb = [function(f"F{i}", ["a"], ["b"], [node(f"F{i + 1}", ["a"], ["t"], domain="local"),
-                                             node(f"F{i + 1}", ["t"], ["b"], domain="local")]) for i in range(30)]
+    bomb = [
+        function(
+            f"F{i}",
+            ["a"],
+            ["b"],
+            [node(f"F{i + 1}", ["a"], ["t"], domain="local"), node(f"F{i + 1}", ["t"], ["b"], domain="local")],
+        )
+        for i in range(30)
+    ]
     bomb.append(function("F30", ["a"], ["b"], []))
     bad("function_bomb", "LIMIT", "never ends", model(main("F0"), bomb))
     twin = function("Twin", ["a"], ["b"], [node("Relu", ["a"], ["b"])])
@@ -349,7 +492,9 @@ def write_bad_bytes():
     relu = field(1, raw_node("Relu", ["x"], ["y"]))
     ports = field(11, raw_value("x", 1)) + field(12, raw_value("y"))
     bad("name_not_utf8", "FORMAT", "not UTF-8", raw_model(field(1, raw_node("Relu", ["x"], [b"\xff\xfe"])) + ports))
-    bad("name_overlong_utf8", "FORMAT", "not UTF-8", raw_model(field(1, raw_node("Relu", ["x"], [b"\xc0\x80"])) + ports))
+    bad(
+        "name_overlong_utf8", "FORMAT", "not UTF-8", raw_model(field(1, raw_node("Relu", ["x"], [b"\xc0\x80"])) + ports)
+    )
     bad("name_with_nul", "FORMAT", "not UTF-8", raw_model(field(1, raw_node("Relu", ["x"], [b"a\0b"])) + ports))
     bad("name_too_long", "LIMIT", "a name of", raw_model(field(1, raw_node("Relu", ["x"], ["n" * 70000])) + ports))
     bad("wrong_wire_type", "FORMAT", "wrong type", raw_model(field(1, 5) + ports))
