@@ -27,7 +27,7 @@ build: $(BUILD)/build.ninja ## build/nn-meter, optimised
 
 $(BUILD)/build.ninja:
 	@$(SETUP) packages build
-	@meson setup $(BUILD) --buildtype=release -Db_lto=true --prefix=$(abspath $(PREFIX)) $(MESON_OPTIONS)
+	@meson setup $(BUILD) --buildtype=release --prefix=$(abspath $(PREFIX)) $(MESON_OPTIONS)
 
 build-sanitize/build.ninja:
 	@$(SETUP) packages build
