@@ -30,6 +30,20 @@ DEVICES = {
     "myriadvpu_openvino2019r2": "Myriad X VPU (NCS 2), OpenVINO 2019 R2",
 }
 
+DATA = """\
+The latencies are those that microsoft/nn-Meter published for its benchmark of 26,000 convolutional networks (public
+history of its repository: code MIT, data under the Open Use of Data Agreement), measured at batch 1; the graphs are
+rebuilt from its generator's configurations. 20,396 models have latencies, shufflenetv2 none on the Adreno GPUs."""
+METHOD = """\
+No kernel was ever measured alone: a model costs the sum of its kernels and a constant, and the function that gives each
+kernel's cost is learned from the sums (`tools/train`, PyTorch; Adam, smooth L1 loss on the logarithm of predicted over
+measured). It is a roofline guess (so much for each multiply-add, element moved, weight and kernel of a type), corrected by a
+network shared by all kernel types and a small one of each type. A fifth of the models was kept aside."""
+WEAK = [
+    "Latencies of single kernels are inferred; of two kernels that always occur together only the sum is certain.",
+    "Kernel types and sizes that no benchmark network has are extrapolated from the work they do, and marked as such.",
+]
+
 HEAD = """\
 # Accuracy
 
@@ -44,10 +58,8 @@ cross-validation inside those.
 TAIL = """
 ## Where the data comes from
 
-The latencies are those that microsoft/nn-Meter published for its benchmark of 26,000 convolutional networks (public
-history of its repository: code MIT, data under the Open Use of Data Agreement), measured at batch 1; the graphs are
-rebuilt from its generator's configurations. 20,396 models have latencies, shufflenetv2 none on the Adreno GPUs. Neither
-is part of this repository: `make accuracy` reads `../shared/bench/graphs.jsonl.xz` and `latency.csv` (or the folder
+{data} Neither latencies nor graphs
+are part of this repository: `make accuracy` reads `../shared/bench/graphs.jsonl.xz` and `latency.csv` (or the folder
 in the environment variable `NNM_SHARED`).
 
 ## What the figures do not say
@@ -127,6 +139,18 @@ def tables(table):
     return text
 
 
+def card(device, families):
+    facts = json.loads((ROOT / "devices" / device / "device.json").read_text(encoding="utf-8"))
+    text = f"# {device}, version 1.0\n\nWritten by `make accuracy` from device.json; do not edit.\n\n"
+    text += f"| | |\n|---|---|\n| device | {facts['hardware']} |\n| runtime | {facts['runtime']} |\n"
+    text += "| unit | milliseconds, batch 1 |\n| file | predictor.nnmeter, embedded in the library |\n\n"
+    text += "## Data and method\n\n" + DATA + "\n\n" + METHOD + "\n\n## Fusion rules\n\n" + facts["fusion_rules"]
+    text += "\n\n## Accuracy\n\nOn models never seen in training; by family in [docs/accuracy.md](../../docs/accuracy.md).\n\n"
+    text += rows("models", [("all", families["all"])])
+    text += "\n## Weak spots\n\n" + "".join(f"- {line}\n" for line in [*facts["weak"], *WEAK])
+    return text
+
+
 def check_quick(table, update):
     ours = {device: {key: round(families["all"][key], 3) for key in ("within_5", "within_10", "median")}
             for device, families in table.items()}
@@ -160,7 +184,10 @@ def main():
     print(tables(table), end="")
     if quick:
         return check_quick(table, options.update_quick)
-    (ROOT / "docs" / "accuracy.md").write_text(HEAD + tables(table) + TAIL, encoding="utf-8")
+    (ROOT / "docs" / "accuracy.md").write_text(HEAD + tables(table) + TAIL.replace("{data}", DATA),
+                                               encoding="utf-8")
+    for device, families in table.items():
+        (ROOT / "devices" / device / "card.md").write_text(card(device, families), encoding="utf-8")
     return 0
 
 

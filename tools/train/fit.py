@@ -15,6 +15,7 @@ PIECE = np.log(2) / 2
 # Features of which any value above zero is another case than zero.
 SWITCHED = tuple(f"{side}_waste_{unit}" for side in ("input", "output") for unit in (4, 8, 16, 32))
 SWITCH = 1e-3
+MANY_ROWS = 1000
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Settings:
     weight_decay: float = 0.0
     beta: float = 0.03  # where the loss turns from squared to absolute, as a relative error
     shared_width: int = 128
-    own_width: int = 64
+    own_width: int = 64  # of kernel types with many distinct kernels; half of it for the others
     seed: int = 0
 
 
@@ -166,12 +167,18 @@ def fit_unknown(network, evidence, steps=400, batch=4096):
             network.log_cost[kept], network.type_bias[kept] = frozen
 
 
+def own_widths(evidence, width):
+    unknown = len(evidence.table.types)
+    rows = np.bincount(evidence.table.type_of[evidence.used], minlength=unknown)
+    return {int(t): width if rows[t] >= MANY_ROWS else width // 2 for t in evidence.measured} | {unknown: width // 2}
+
+
 def fit(evidence, settings, report=None):
     """A fitted network. report(share of the way, network) is called eight times."""
     torch.manual_seed(settings.seed)
     generator = np.random.default_rng(settings.seed)
-    network = KernelNetwork(evidence.values.shape[1], len(evidence.table.types), evidence.measured,
-                            settings.shared_width, settings.own_width)
+    network = KernelNetwork(evidence.values.shape[1], len(evidence.table.types), own_widths(evidence, settings.own_width),
+                            settings.shared_width)
     fit_guess(network, evidence)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, betas=(0.9, 0.99),
                                   weight_decay=settings.weight_decay)

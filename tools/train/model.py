@@ -23,13 +23,14 @@ class KernelNetwork(nn.Module):
     """latency = guess * exp(shared(features, type) + own(features)); types are those of a KernelTable, the last row of
     the per-type parameters stands for a type never measured."""
 
-    def __init__(self, feature_count, type_count, measured, shared_width, own_width):
+    def __init__(self, feature_count, type_count, own_widths, shared_width):
+        """own_widths: {type: width of its own network}."""
         super().__init__()
         self.type_count = type_count
         self.shared = perceptron(feature_count, (shared_width, shared_width))
         self.type_bias = nn.Parameter(torch.randn(type_count + 1, shared_width) * 0.1)
         self.own = nn.ModuleDict(
-            {str(t): perceptron(feature_count, (own_width, own_width)) for t in [*measured, type_count]}
+            {str(t): perceptron(feature_count, (width, width)) for t, width in own_widths.items()}
         )
         self.log_cost = nn.Parameter(torch.log(torch.tensor(START_COST)).repeat(type_count + 1, 1))
         self.log_constant = nn.Parameter(torch.tensor(-2.0))
