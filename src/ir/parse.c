@@ -102,6 +102,8 @@ static nnm_status read_node(reading *r, const json_t *value, nnm_ir_node *node) 
   NNM_TRY(intern(r, r->node, &node->name));
   if (!json_is_object(value))
     return fail(r, NNM_ERROR_FORMAT, "", "is no object; a node is {\"attr\", \"inbounds\", \"outbounds\"}");
+  if (!json_object_get(value, "attr") && !json_object_get(value, "inbounds"))
+    return fail(r, NNM_ERROR_FORMAT, "", "is no node: it has neither \"attr\" nor \"inbounds\"; is this nn-Meter IR?");
   NNM_TRY(read_attr(r, json_object_get(value, "attr"), node));
   NNM_TRY(read_names(r, json_object_get(value, "inbounds"), ".inbounds", &node->inbound_names, &node->inbound_count));
   return read_names(r, json_object_get(value, "outbounds"), ".outbounds", &node->outbound_names,

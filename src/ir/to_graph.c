@@ -132,12 +132,19 @@ static bool same_shape(nnm_shape a, nnm_shape b) {
   return a.rank <= 0 || !memcmp(a.dims, b.dims, (size_t)a.rank * sizeof *a.dims);
 }
 
+/* Several slices of one tensor, of which the old converter has made one node. */
+static bool is_joined(const ir_translation *t, size_t index) {
+  const char *type = t->ir->nodes[index].type;
+  return type && !strcmp(type, "Slice") && t->nodes[index].output_count > 1;
+}
+
 /* Which output of a producer a reader means is not said; the readers of equal ones take them in turn. */
 static nnm_tensor_id choose_output(ir_translation *t, int32_t producer, const nnm_shape *wanted) {
   ir_graph_node *from = &t->nodes[producer];
   const nnm_ir_node *node = &t->ir->nodes[producer];
   from->is_read = true;
   if (from->output_count < 2) return from->outputs[0];
+  if (is_joined(t, (size_t)producer)) return from->outputs[0]; /* readers of the others name dropped nodes */
   size_t chosen = from->turn % from->output_count;
   for (size_t i = 0; wanted && i < from->output_count; i++) {
     size_t at = (from->turn + i) % from->output_count;
@@ -173,6 +180,36 @@ static bool makes_shape(const nnm_ir_node *producer, nnm_shape wanted) {
   return false;
 }
 
+/* The old converter keeps the first of several slices of a tensor and drops the others, but what made the tensor still
+ * lists all of them as its readers: so the k-th name of no node there is the k-th output of the slice that is left.
+ * Notes that, as -2 - (number of the link), at the name. */
+static nnm_status link_dropped_slices(ir_translation *t) {
+  size_t count = 0;
+  for (size_t i = 0; i < t->ir->node_count; i++) count += t->ir->nodes[i].outbound_count;
+  t->links = NNM_ARENA_ARRAY(t->arena, ir_slice_link, t->tensorflow ? 0 : count);
+  if (!t->links) return nnm_fail_memory(t->error);
+  for (size_t i = 0, used = 0; i < t->ir->node_count && !t->tensorflow; i++) {
+    const nnm_ir_node *node = &t->ir->nodes[i];
+    ir_slice_link link = {.node = -1};
+    for (size_t k = 0; k < node->outbound_count; k++) {
+      int32_t *reader = nnm_interned_value(node->outbound_names[k]);
+      if (*reader >= 0 && link.node < 0 && is_joined(t, (size_t)*reader)) link.node = *reader;
+      if (*reader != -1 || link.node < 0 || ++link.part >= t->nodes[link.node].output_count) continue;
+      t->links[used] = link;
+      *reader = -2 - (int32_t)used++;
+    }
+  }
+  return NNM_OK;
+}
+
+/* The output of a slice that a name of no node stands for; -1: of none. */
+static nnm_tensor_id linked_output(ir_translation *t, const char *name) {
+  int32_t link = -2 - *nnm_interned_value(name);
+  if (link < 0) return -1;
+  t->nodes[t->links[link].node].is_read = true;
+  return t->nodes[t->links[link].node].outputs[t->links[link].part];
+}
+
 /* Inputs of an ONNX node: a shape for each; those that no inbound accounts for are inputs of the model, and so are those
  * whose producer the old converter has dropped. */
 static nnm_status list_onnx_inputs(ir_translation *t, const nnm_ir_node *node, ir_inputs *out) {
@@ -182,8 +219,10 @@ static nnm_status list_onnx_inputs(ir_translation *t, const nnm_ir_node *node, i
     int32_t producer = inbounds_left ? node->inbounds[at] : -1;
     bool fits = inbounds_left && (inbounds_left >= shapes_left || producer < 0 ||
                                   makes_shape(&t->ir->nodes[producer], node->input_shapes[i]));
+    nnm_tensor_id linked = fits && producer < 0 ? linked_output(t, node->inbound_names[at]) : -1;
     if (fits) at++;
-    if (fits && producer >= 0) out->items[out->count++] = choose_output(t, producer, &node->input_shapes[i]);
+    if (linked >= 0) out->items[out->count++] = linked;
+    else if (fits && producer >= 0) out->items[out->count++] = choose_output(t, producer, &node->input_shapes[i]);
     else NNM_TRY(model_input(t, &node->input_shapes[i], from_model++, &out->items[out->count++]));
   }
   for (; at < node->inbound_count; at++)
@@ -214,11 +253,6 @@ static nnm_status add_node(ir_translation *t, nnm_ir_node *ir_node, const nnm_no
   return NNM_OK;
 }
 
-/* Several slices that the old converter has joined become as many again. */
-static bool is_joined(const ir_translation *t, size_t index) {
-  return !strcmp(t->ir->nodes[index].type, "Slice") && t->nodes[index].output_count > 1;
-}
-
 static nnm_status translate_node(ir_translation *t, size_t index) {
   nnm_ir_node *ir_node = &t->ir->nodes[index];
   ir_graph_node *made = &t->nodes[index];
@@ -238,7 +272,7 @@ static nnm_status translate_node(ir_translation *t, size_t index) {
   node.input_count = (uint32_t)inputs.count;
   node.attributes = attributes.items;
   node.attribute_count = (uint32_t)attributes.count;
-  bool joined = is_joined(t, index);
+  bool joined = is_joined(t, index) && node.op == NNM_OP_SLICE; /* as many slices again */
   ir_node->graph_node_count = 0;
   ir_node->graph_nodes = NNM_ARENA_ARRAY(&t->ir->arena, nnm_node_id, joined ? made->output_count : 1);
   if (!ir_node->graph_nodes) return nnm_fail_memory(t->error);
@@ -280,6 +314,7 @@ static nnm_status translate(ir_translation *t) {
   t->nodes = NNM_ARENA_ARRAY(t->arena, ir_graph_node, count);
   if (!t->nodes) return nnm_fail_memory(t->error);
   for (size_t i = 0; i < count; i++) NNM_TRY(make_outputs(t, i));
+  NNM_TRY(link_dropped_slices(t));
   for (size_t i = 0; i < count; i++) NNM_TRY(add_ir_node(t, i));
   return mark_outputs(t);
 }

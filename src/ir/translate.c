@@ -307,9 +307,30 @@ static nnm_status translate_other(translating *x) {
   return put_integer(x, "declared_shapes", 1);
 }
 
+/* Slices that the old converter has joined and that together are the whole tensor are a split. */
 static nnm_status translate_slice(translating *x) {
+  int64_t sizes[64], sum = 0;
+  size_t parts = x->from->output_shape_count;
+  nnm_shape input, output;
   x->inputs->count = 1;
-  return translate_other(x);
+  NNM_TRY(input_shape(x, 0, &input));
+  int32_t axis = -1;
+  for (size_t i = 0; i < parts && parts > 1 && parts <= 64; i++) {
+    NNM_TRY(output_shape(x, i, &output));
+    if (output.rank != input.rank) return translate_other(x);
+    for (int32_t d = 0; d < input.rank; d++) {
+      if (output.dims[d] == input.dims[d]) continue;
+      if (axis >= 0 && d != axis) return translate_other(x);
+      axis = d;
+    }
+    if (axis < 0) return translate_other(x); /* all of it */
+    sizes[i] = output.dims[axis];
+    sum += sizes[i];
+  }
+  if (axis < 0 || sum != input.dims[axis]) return translate_other(x);
+  x->node->op = NNM_OP_SPLIT;
+  NNM_TRY(put_integer(x, "axis", axis));
+  return put_integers(x, "split", sizes, parts);
 }
 
 static const struct translation_row {

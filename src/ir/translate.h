@@ -16,6 +16,11 @@ typedef struct ir_graph_node {
   bool is_read;
 } ir_graph_node;
 
+typedef struct ir_slice_link { /* a slice that the old converter dropped: output `part` of a node */
+  int32_t node;
+  size_t part;
+} ir_slice_link;
+
 typedef struct ir_translation {
   nnm_ir *ir;
   nnm_graph_builder *builder;
@@ -23,6 +28,7 @@ typedef struct ir_translation {
   nnm_error *error;
   bool tensorflow; /* TensorFlow's dialect, channels last; else ONNX's, channels first */
   ir_graph_node *nodes;
+  ir_slice_link *links;
 } ir_translation;
 
 typedef struct ir_inputs {

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/limits.h"
@@ -141,11 +142,29 @@ static double node_cost(const nnm_inference *inference, nnm_node_id id) {
   return cost;
 }
 
+static bool has_declared_outputs(const nnm_inference *inference, const nnm_node *node) {
+  for (uint32_t i = 0; i < node->output_count; i++)
+    if (node->outputs[i] >= 0 && !is_fully_declared(&inference->graph->tensors[node->outputs[i]])) return false;
+  return true;
+}
+
+/* nn-Meter IR has the shape of everything, but not every input that shapes hang on: its reader says with an attribute
+ * where only the file knows, and where a rule contradicts itself, the file's shape is better than none. */
+static nnm_status apply_rule(nnm_inference *inference, nnm_shape_rule rule, const nnm_node *node, nnm_error *error) {
+  if (strcmp(inference->graph->format, "nnmeter-ir") != 0 || !has_declared_outputs(inference, node))
+    return rule(inference, node, error);
+  if (nnm_attribute_int(node, "declared_shapes", 0)) return NNM_OK;
+  nnm_error fault = {0};
+  nnm_status status = rule(inference, node, &fault);
+  if (status == NNM_OK || status == NNM_ERROR_MEMORY) return status == NNM_OK ? NNM_OK : nnm_fail_memory(error);
+  return nnm_note_node(inference, node, error, "%.300s; the shape in the file is used", fault.message);
+}
+
 static nnm_status infer_node(nnm_inference *inference, nnm_node_id id, nnm_error *error) {
   const nnm_node *node = &inference->graph->nodes[id];
   node_state state = look_at_inputs(inference, node);
   nnm_shape_rule rule = nnm_op_shape_rule(node->op);
-  if (rule) NNM_TRY(rule(inference, node, error));
+  if (rule) NNM_TRY(apply_rule(inference, rule, node, error));
   if (inference->out_of_memory) return nnm_fail_memory(error);
   state.constant = is_control(node) ? has_constant_outputs(inference, node)
                                     : is_constant(inference, node, state.constant);
