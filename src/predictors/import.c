@@ -116,12 +116,9 @@ static nnm_status read_rules(import *job, const char **text, nnm_error *error) {
 
 /* ---------------------------------------------------------------- the predictor file */
 
-static const char *last_part(import *job) {
-  size_t length = strlen(job->folder);
-  while (length > 1 && job->folder[length - 1] == '/') length--;
-  size_t start = length;
-  while (start && job->folder[start - 1] != '/') start--;
-  return nnm_arena_text(&job->arena, job->folder + start, length - start);
+static const char *last_part(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
 }
 
 static char *describe(import *job) {
@@ -130,15 +127,12 @@ static char *describe(import *job) {
     trees += job->forests[i].tree_count;
     nodes += job->forests[i].node_count;
   }
-  const char *folder = last_part(job);
-  return !folder
-             ? NULL
-             : nnm_arena_printf(&job->arena,
-                                "Imported from the nn-Meter predictor folder '%s': %zu random forests%s%s, %zu trees "
-                                "with %zu nodes. Device, accuracy and unit are those of its makers; nn-Meter "
-                                "takes the unit for milliseconds.",
-                                folder, job->count, job->library[0] ? " of scikit-learn " : "", job->library, trees,
-                                nodes);
+  return nnm_arena_printf(
+      &job->arena,
+      "Imported from the nn-Meter predictor folder '%s': %zu random forests%s%s, %zu trees with %zu "
+      "nodes. Device, accuracy and unit are those of its makers; nn-Meter takes the unit for "
+      "milliseconds.",
+      last_part(job->folder), job->count, job->library[0] ? " of scikit-learn " : "", job->library, trees, nodes);
 }
 
 static nnm_status write_predictor(import *job, const char *name, const char *version, const char *rules,
@@ -197,7 +191,6 @@ static nnm_status check_unused(const char *name, const char *version, const char
 
 static nnm_status choose_path(import *job, const char *name, const char *version, const char *home, const char **path,
                               nnm_error *error) {
-  NNM_TRY(check_unused(name, version, home, error));
   char *folder;
   NNM_TRY(nnm_predictors_folder(home, &folder, error));
   if (!folder)
@@ -218,10 +211,18 @@ static nnm_status read_folder(import *job, const char **rules, nnm_error *error)
   return NNM_OK;
 }
 
+static nnm_status set_folder(import *job, const char *folder, nnm_error *error) {
+  size_t length = strlen(folder);
+  while (length > 1 && folder[length - 1] == '/') length--;
+  job->folder = nnm_arena_text(&job->arena, folder, length);
+  return job->folder ? NNM_OK : nnm_fail_memory(error);
+}
+
 static nnm_status run_import(import *job, const char *name, const char *version, const char *home, char **path_out,
                              nnm_error *error) {
   NNM_TRY(nnm_check_predictor_name(name, error));
   NNM_TRY(nnm_check_predictor_version(version, error));
+  NNM_TRY(check_unused(name, version, home, error));
   const char *rules, *path;
   NNM_TRY(read_folder(job, &rules, error));
   NNM_TRY(choose_path(job, name, version, home, &path, error));
@@ -237,9 +238,9 @@ nnm_status nnm_predictor_import(const char *folder, const char *name, const char
                                 char **path_out, nnm_error *error) {
   import *job = calloc(1, sizeof *job);
   if (!job) return nnm_fail_memory(error);
-  job->folder = folder;
   job->library = "";
-  nnm_status status = run_import(job, name, version, home, path_out, error);
+  nnm_status status = set_folder(job, folder, error);
+  if (status == NNM_OK) status = run_import(job, name, version, home, path_out, error);
   nnm_arena_free(&job->arena);
   free(job);
   return status;

@@ -1,6 +1,7 @@
 #include "predictors/registry.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +123,10 @@ static bool has_suffix(const char *name) {
 /* Appends the paths of the predictor files in folder; a folder that is not there has none. */
 static nnm_status add_registered(nnm_predictor_list *list, const char *folder, size_t capacity, nnm_error *error) {
   DIR *directory = opendir(folder);
-  if (!directory) return NNM_OK;
+  if (!directory && (errno == ENOENT || errno == ENOTDIR)) return NNM_OK;
+  if (!directory)
+    return nnm_fail(error, NNM_ERROR_IO, folder, "cannot open: %s; set NN_METER_HOME to a folder that can be read",
+                    strerror(errno));
   nnm_status status = NNM_OK;
   for (struct dirent *file; status == NNM_OK && (file = readdir(directory));) {
     if (file->d_name[0] == '.' || !has_suffix(file->d_name)) continue;

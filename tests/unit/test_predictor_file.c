@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "../hostile/failing_malloc.h"
 #include "base/mapped_file.h"
 #include "predictors/forest.h"
 #include "predictors/predictor.h"
@@ -368,7 +369,7 @@ static void test_import(void **state) {
 
 static void test_import_refusals(void **state) {
   (void)state;
-  expect_message(import_folder("phone", "1"), NNM_ERROR_NOT_FOUND, "folder/: cannot open");
+  expect_message(import_folder("phone", "1"), NNM_ERROR_NOT_FOUND, "folder: cannot open");
   mkdir(in_home("folder"), 0755);
   expect_message(import_folder("phone", "1"), NNM_ERROR_NOT_FOUND, "no .pkl file in it");
   make_folder();
@@ -376,7 +377,7 @@ static void test_import_refusals(void **state) {
   expect_message(import_folder("phone", "1-1"), NNM_ERROR_ARGUMENT, "cannot be a predictor's version");
   copy_pickle("n_posix_system", in_home("folder/add.pkl"));
   expect_message(import_folder("phone", "1"), NNM_ERROR_UNSUPPORTED, "asks to run posix.system");
-  assert_non_null(strstr(error.file, "folder//add.pkl"));
+  assert_non_null(strstr(error.file, "folder/add.pkl"));
   write_text(in_home("folder/add.pkl"), "version https://git-lfs.github.com/spec/v1\n");
   expect_message(import_folder("phone", "1"), NNM_ERROR_FORMAT, "Git LFS pointer");
   remove(in_home("folder/add.pkl"));
@@ -391,6 +392,47 @@ static void test_import_refusals(void **state) {
   make_folder();
   write_text(in_home("new"), "a file where the home should be");
   expect_message(import_folder("phone", "1"), NNM_ERROR_IO, "cannot make the folder");
+}
+
+/* ---------------------------------------------------------------- memory that runs out */
+
+static nnm_status open_phone(void) {
+  nnm_predictor *predictor;
+  nnm_status status = nnm_predictor_open("phone", NULL, in_home("new/home"), &predictor, &error);
+  if (status == NNM_OK) nnm_predictor_free(predictor);
+  return status;
+}
+
+static nnm_status list_all(void) {
+  nnm_predictor_list *list;
+  nnm_status status = nnm_predictor_list_create(in_home("new/home"), &list, &error);
+  if (status == NNM_OK) nnm_predictor_list_free(list);
+  return status;
+}
+
+static nnm_status import_phone(void) { return import_folder("phone", "1"); }
+
+/* Fails each allocation of a call in turn, until the call makes do with all of them. */
+static void fail_each_allocation(nnm_status (*call)(void), size_t at_least) {
+  nnm_status status = NNM_ERROR_MEMORY;
+  size_t number = 0;
+  for (; status != NNM_OK; number++) {
+    failing_malloc_arm(number);
+    status = call();
+    failing_malloc_arm(SIZE_MAX);
+    if (status != NNM_OK) expect_message(status, NNM_ERROR_MEMORY, "out of memory");
+    if (status != NNM_OK && call == import_phone)
+      assert_int_not_equal(access(in_home("new/home/predictors/phone-1.nnmeter"), F_OK), 0);
+  }
+  assert_true(number > at_least);
+}
+
+static void test_failing_allocations(void **state) {
+  (void)state;
+  make_folder();
+  fail_each_allocation(import_phone, 50);
+  fail_each_allocation(open_phone, 10);
+  fail_each_allocation(list_all, 3);
 }
 
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, make_home, remove_home)
@@ -408,6 +450,7 @@ int main(void) {
       IN_HOME(test_listing),
       IN_HOME(test_import),
       IN_HOME(test_import_refusals),
+      IN_HOME(test_failing_allocations),
       cmocka_unit_test(test_homes), /* last: it changes the environment */
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
