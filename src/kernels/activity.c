@@ -1,113 +1,5 @@
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/limits.h"
 #include "kernels/detection.h"
-
-/* A trip count beyond this is a while loop in disguise (exporters write 2^63 - 1). */
-#define MOST_TURNS (INT64_C(1) << 20)
-
-nnm_status nnm_kernel_note(nnm_kernel_search *d, nnm_error *error, const char *format, ...) {
-  if (d->note_count == NNM_LIMIT_NOTES) return NNM_OK;
-  if (!d->notes) d->notes = NNM_ARENA_ARRAY(d->notes_arena, const char *, NNM_LIMIT_NOTES);
-  char text[512];
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  const char *note = nnm_arena_printf(d->notes_arena, "%s", text);
-  if (!d->notes || !note) return nnm_fail_memory(error);
-  d->notes[d->note_count++] = note;
-  return NNM_OK;
-}
-
-/* ------------------------------------------------------------------ blocks */
-
-static int64_t add_saturating(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
-static int64_t multiply_saturating(int64_t a, int64_t b) {
-  int64_t product;
-  return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
-}
-
-/* How often a Loop or Scan runs its body; 1 for everything else, and where it is not known (shape inference says so). */
-static int64_t turns_of(const nnm_kernel_search *d, const nnm_node *node) {
-  if (node->op == NNM_OP_LOOP && node->input_count && node->inputs[0] >= 0) {
-    const nnm_value *value = d->shapes->values[node->inputs[0]];
-    if (value && !value->is_float && value->count == 1 && value->as.integers[0] >= 0 &&
-        value->as.integers[0] <= MOST_TURNS)
-      return value->as.integers[0];
-  }
-  int64_t scanned = node->op == NNM_OP_SCAN ? nnm_attribute_int(node, "num_scan_inputs", 0) : 0;
-  if (scanned < 1 || scanned > node->input_count || node->inputs[node->input_count - scanned] < 0) return 1;
-  nnm_shape shape = d->shapes->tensors[node->inputs[node->input_count - scanned]];
-  size_t count;
-  const int64_t *axes = nnm_attribute_ints(node, "scan_input_axes", &count);
-  int64_t axis = count ? axes[0] : 0;
-  if (axis < 0) axis += shape.rank;
-  return axis >= 0 && axis < shape.rank ? shape.dims[axis] : 1;
-}
-
-static bool has_nodes(const nnm_kernel_search *d, nnm_block_id block) {
-  const nnm_block *b = &d->graph->blocks[block];
-  for (uint32_t i = 0; i < b->node_count; i++)
-    if (d->shapes->executed[b->nodes[i]]) return true;
-  return false;
-}
-
-/* Of an If whose condition is not known, the branch with the most work; *other is the one left out (-1: none). */
-static nnm_block_id heavier_branch(const nnm_kernel_search *d, const nnm_node *node, const int64_t *cost,
-                                   nnm_block_id *other) {
-  nnm_block_id best = -1;
-  *other = -1;
-  for (uint32_t i = 0; i < node->attribute_count; i++) {
-    if (node->attributes[i].kind != NNM_ATTRIBUTE_BLOCK) continue;
-    nnm_block_id body = node->attributes[i].as.block;
-    if (!has_nodes(d, body)) continue;
-    if (best < 0 || cost[body] > cost[best]) *other = best, best = body;
-    else *other = body;
-  }
-  return best;
-}
-
-/* Multiply-adds of every block, bodies included; a body's number is higher than that of the block around it. */
-static void count_costs(const nnm_kernel_search *d, int64_t *cost) {
-  for (nnm_block_id b = d->graph->block_count; b-- > 0;) {
-    const nnm_block *block = &d->graph->blocks[b];
-    for (uint32_t i = 0; i < block->node_count; i++) {
-      const nnm_node *node = &d->graph->nodes[block->nodes[i]];
-      if (!d->shapes->executed[block->nodes[i]]) continue;
-      if (nnm_op_work((nnm_op)node->op) != NNM_WORK_CONTROL) {
-        cost[b] = add_saturating(cost[b], nnm_node_multiply_adds(d->graph, d->shapes, block->nodes[i]));
-        continue;
-      }
-      nnm_block_id other, chosen = heavier_branch(d, node, cost, &other);
-      if (chosen >= 0) cost[b] = add_saturating(cost[b], multiply_saturating(cost[chosen], turns_of(d, node)));
-    }
-  }
-}
-
-static nnm_status choose_blocks(nnm_kernel_search *d, nnm_error *error) {
-  const nnm_graph *graph = d->graph;
-  int64_t *cost = NNM_ARENA_ARRAY(&d->scratch, int64_t, (size_t)graph->block_count);
-  d->repeat = NNM_ARENA_ARRAY(&d->scratch, int64_t, (size_t)graph->block_count);
-  if (!cost || !d->repeat) return nnm_fail_memory(error);
-  d->repeat[0] = 1;
-  if (graph->block_count == 1) return NNM_OK;
-  count_costs(d, cost);
-  for (nnm_block_id b = 1; b < graph->block_count; b++) {
-    nnm_node_id owner = graph->blocks[b].owner;
-    const nnm_node *node = &graph->nodes[owner];
-    if (!d->repeat[node->block] || !d->shapes->executed[owner]) continue;
-    nnm_block_id other, chosen = node->op == NNM_OP_IF ? heavier_branch(d, node, cost, &other) : b;
-    if (chosen != b) continue;
-    d->repeat[b] = multiply_saturating(d->repeat[node->block], turns_of(d, node));
-    char label[160];
-    if (node->op == NNM_OP_IF && other >= 0)
-      NNM_TRY(nnm_kernel_note(d, error, "%s: condition not known; the branch with more work, '%.80s', is counted",
-                                 nnm_node_label(graph, owner, label, sizeof label), graph->blocks[b].name));
-  }
-  return NNM_OK;
-}
 
 /* ------------------------------------------------------------------- order */
 
@@ -132,9 +24,7 @@ static nnm_status order_nodes(nnm_kernel_search *d, nnm_error *error) {
     nnm_node_id n = block->nodes[stack[depth - 1].next];
     const nnm_node *node = &graph->nodes[n];
     uint32_t a = stack[depth - 1].attribute;
-    while (a < node->attribute_count && !(node->attributes[a].kind == NNM_ATTRIBUTE_BLOCK &&
-                                          d->repeat[node->attributes[a].as.block]))
-      a++;
+    while (a < node->attribute_count && node->attributes[a].kind != NNM_ATTRIBUTE_BLOCK) a++;
     if (a < node->attribute_count) {
       stack[depth - 1].attribute = a + 1;
       stack[depth].block = node->attributes[a].as.block;
@@ -152,29 +42,7 @@ static nnm_status order_nodes(nnm_kernel_search *d, nnm_error *error) {
   return NNM_OK;
 }
 
-/* --------------------------------------------------- constants and views */
-
-static bool is_source(const nnm_node *node) {
-  switch (node->op) {
-    case NNM_OP_UNKNOWN:
-    case NNM_OP_PLACEHOLDER:
-    case NNM_OP_RANDOM_NORMAL:
-    case NNM_OP_RANDOM_UNIFORM:
-    case NNM_OP_RANDOM_NORMAL_LIKE:
-    case NNM_OP_RANDOM_UNIFORM_LIKE:
-    case NNM_OP_BERNOULLI:
-    case NNM_OP_MULTINOMIAL: return true;
-    default: return nnm_op_work((nnm_op)node->op) == NNM_WORK_CONTROL;
-  }
-}
-
-/* Whether a node's results never change from one inference to the next. */
-static bool computes_constant(const nnm_kernel_search *d, const nnm_node *node) {
-  if (is_source(node)) return false;
-  for (uint32_t i = 0; i < node->input_count; i++)
-    if (node->inputs[i] >= 0 && !d->is_constant[node->inputs[i]]) return false;
-  return true;
-}
+/* ------------------------------------------------------------------- views */
 
 static bool same_dims(nnm_shape a, nnm_shape b) {
   if (a.rank < 0 || a.rank != b.rank) return false;
@@ -215,7 +83,7 @@ static bool only_marks_quantisation(const nnm_kernel_search *d, const nnm_node *
 /* Whether the node runs no code of its own: its output is its first input, seen otherwise. */
 static bool is_view_node(const nnm_kernel_search *d, const nnm_node *node) {
   if (!node->input_count || !node->output_count || node->inputs[0] < 0 || node->outputs[0] < 0) return false;
-  if (d->is_constant[node->inputs[0]]) return false;
+  if (d->shapes->constant[node->inputs[0]]) return false;
   nnm_shape in = d->shapes->tensors[node->inputs[0]], out = d->shapes->tensors[node->outputs[0]];
   switch (node->op) {
     case NNM_OP_IDENTITY:
@@ -238,28 +106,16 @@ static bool is_view_node(const nnm_kernel_search *d, const nnm_node *node) {
 
 static nnm_status find_roots(nnm_kernel_search *d, nnm_error *error) {
   const nnm_graph *graph = d->graph;
-  size_t tensors = (size_t)graph->tensor_count;
-  d->is_constant = NNM_ARENA_ARRAY(&d->scratch, uint8_t, tensors);
   d->is_view = NNM_ARENA_ARRAY(&d->scratch, uint8_t, (size_t)graph->node_count);
-  d->root = NNM_ARENA_ARRAY(&d->scratch, nnm_tensor_id, tensors);
-  if (!d->is_constant || !d->is_view || !d->root) return nnm_fail_memory(error);
-  for (nnm_tensor_id t = 0; t < graph->tensor_count; t++) {
-    nnm_node_id producer = graph->tensors[t].producer;
-    d->root[t] = t;
-    d->is_constant[t] = (graph->tensors[t].flags & NNM_TENSOR_WEIGHT) || d->shapes->values[t] ||
-                        (producer >= 0 && !d->shapes->executed[producer]);
-  }
+  d->root = NNM_ARENA_ARRAY(&d->scratch, nnm_tensor_id, (size_t)graph->tensor_count);
+  if (!d->is_view || !d->root) return nnm_fail_memory(error);
+  for (nnm_tensor_id t = 0; t < graph->tensor_count; t++) d->root[t] = t;
   for (int32_t i = 0; i < d->order_count; i++) {
     nnm_node_id n = d->order[i];
     const nnm_node *node = &graph->nodes[n];
-    if (computes_constant(d, node)) {
-      for (uint32_t k = 0; k < node->output_count; k++)
-        if (node->outputs[k] >= 0) d->is_constant[node->outputs[k]] = 1;
-      d->position[n] = -1;
-    } else if (is_view_node(d, node)) {
-      d->is_view[n] = 1;
-      d->root[node->outputs[0]] = d->root[node->inputs[0]];
-    }
+    if (!is_view_node(d, node)) continue;
+    d->is_view[n] = 1;
+    d->root[node->outputs[0]] = d->root[node->inputs[0]];
   }
   return NNM_OK;
 }
@@ -274,11 +130,11 @@ static void scan_readers(nnm_kernel_search *d, int pass, nnm_node_id *last) {
   for (int32_t i = 0; i < d->order_count; i++) {
     nnm_node_id n = d->order[i];
     const nnm_node *node = &d->graph->nodes[n];
-    if (d->position[n] < 0 || reads_only_shape(node)) continue;
+    if (reads_only_shape(node)) continue;
     bool no_unit = d->is_view[n] || nnm_op_work((nnm_op)node->op) == NNM_WORK_CONTROL ||
                    nnm_op_work((nnm_op)node->op) == NNM_WORK_NONE;
     for (uint32_t k = 0; k < node->input_count; k++) {
-      if (node->inputs[k] < 0 || d->is_constant[node->inputs[k]]) continue;
+      if (node->inputs[k] < 0 || d->shapes->constant[node->inputs[k]]) continue;
       nnm_tensor_id root = d->root[node->inputs[k]];
       if (d->is_view[n] && k == 0) continue;
       nnm_node_id producer = d->graph->tensors[root].producer;
@@ -309,7 +165,6 @@ static nnm_status find_readers(nnm_kernel_search *d, nnm_error *error) {
 }
 
 nnm_status nnm_find_activity(nnm_kernel_search *d, nnm_error *error) {
-  NNM_TRY(choose_blocks(d, error));
   NNM_TRY(order_nodes(d, error));
   NNM_TRY(find_roots(d, error));
   return find_readers(d, error);

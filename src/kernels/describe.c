@@ -26,11 +26,10 @@ static int64_t convolution_weights(const nnm_window *window) {
 }
 
 /* The largest constant operand: the matrix, however it is laid out. */
-static int64_t largest_constant(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
-                                const nnm_node *node) {
+static int64_t largest_constant(const nnm_shapes *shapes, const nnm_node *node) {
   int64_t largest = 0;
   for (uint32_t i = 0; i < node->input_count; i++) {
-    if (node->inputs[i] < 0 || !nnm_is_constant_tensor(graph, shapes, is_constant, node->inputs[i])) continue;
+    if (node->inputs[i] < 0 || !shapes->constant[node->inputs[i]]) continue;
     int64_t elements = elements_of(shapes, node->inputs[i]);
     if (elements > largest) largest = elements;
   }
@@ -38,8 +37,7 @@ static int64_t largest_constant(const nnm_graph *graph, const nnm_shapes *shapes
 }
 
 /* Biases are left out: whether a file has them depends on how it was exported, and they cost next to nothing. */
-static int64_t weights_of(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
-                          nnm_node_id id) {
+static int64_t weights_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id id) {
   const nnm_node *node = &graph->nodes[id];
   nnm_work work = nnm_op_work((nnm_op)node->op);
   nnm_window window;
@@ -47,7 +45,7 @@ static int64_t weights_of(const nnm_graph *graph, const nnm_shapes *shapes, cons
   if (work != NNM_WORK_MATRIX && work != NNM_WORK_RECURRENT) return 0;
   int64_t channels = nnm_attribute_int(node, "output_channels", 0);
   if (channels <= 0 || !node->input_count || node->inputs[0] < 0)
-    return largest_constant(graph, shapes, is_constant, node);
+    return largest_constant(shapes, node);
   nnm_shape shape = shapes->tensors[node->inputs[0]];
   return shape.rank > 0 ? multiply_saturating(channels, shape.dims[shape.rank - 1]) : 0;
 }
@@ -55,8 +53,8 @@ static int64_t weights_of(const nnm_graph *graph, const nnm_shapes *shapes, cons
 /* --------------------------------------------------------------- measuring */
 
 /* Lists what the members read from outside, each tensor once, in the order in which it is read. */
-static nnm_status list_inputs(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
-                              nnm_arena *arena, nnm_kernel *kernel, nnm_error *error) {
+static nnm_status list_inputs(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,
+                              nnm_error *error) {
   size_t ports = 0, inputs = 0;
   for (size_t i = 0; i < kernel->member_count; i++) {
     ports += graph->nodes[kernel->members[i]].output_count + graph->nodes[kernel->members[i]].input_count;
@@ -74,7 +72,7 @@ static nnm_status list_inputs(const nnm_graph *graph, const nnm_shapes *shapes, 
     const nnm_node *node = &graph->nodes[kernel->members[i]];
     for (uint32_t k = 0; k < node->input_count; k++) {
       nnm_tensor_id tensor = node->inputs[k];
-      if (tensor < 0 || nnm_is_constant_tensor(graph, shapes, is_constant, tensor)) continue;
+      if (tensor < 0 || shapes->constant[tensor]) continue;
       if (nnm_tensor_set_add(&known, tensor)) list[kernel->input_count++] = tensor;
     }
   }
@@ -100,9 +98,8 @@ static int64_t output_elements(const nnm_graph *graph, const nnm_shapes *shapes,
   return sum;
 }
 
-nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
-                              nnm_arena *arena, nnm_kernel *kernel, nnm_error *error) {
-  NNM_TRY(list_inputs(graph, shapes, is_constant, arena, kernel, error));
+nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel, nnm_error *error) {
+  NNM_TRY(list_inputs(graph, shapes, arena, kernel, error));
   for (size_t i = 0; i < kernel->input_count; i++)
     kernel->input_elements = add_saturating(kernel->input_elements, elements_of(shapes, kernel->inputs[i]));
   kernel->output_elements = output_elements(graph, shapes, kernel);
@@ -111,7 +108,7 @@ nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, 
     kernel->multiply_adds =
         add_saturating(kernel->multiply_adds, nnm_node_multiply_adds(graph, shapes, member));
     kernel->weight_elements =
-        add_saturating(kernel->weight_elements, weights_of(graph, shapes, is_constant, member));
+        add_saturating(kernel->weight_elements, weights_of(graph, shapes, member));
   }
   if (kernel->repeat < 1) kernel->repeat = 1;
   return NNM_OK;
@@ -138,7 +135,7 @@ static void choose_core(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ke
   nnm_role named = role_of_name(kernel->name), best = NNM_ROLE_COUNT;
   int64_t most = -1;
   for (size_t i = 0; i < kernel->member_count; i++) {
-    nnm_role role = nnm_role_of(graph, shapes, NULL, kernel->members[i]);
+    nnm_role role = nnm_role_of(graph, shapes, kernel->members[i]);
     int64_t work = nnm_node_multiply_adds(graph, shapes, kernel->members[i]);
     int rank = nnm_roles[role].rank + (role == named ? 100 : 0);
     int best_rank = best == NNM_ROLE_COUNT ? -1 : nnm_roles[best].rank + (best == named ? 100 : 0);
@@ -161,5 +158,5 @@ nnm_status nnm_describe_kernel(const nnm_graph *graph, const nnm_shapes *shapes,
     const nnm_node *last = &graph->nodes[kernel->members[kernel->member_count - 1]];
     if (last->output_count) kernel->output = last->outputs[0];
   }
-  return nnm_measure_kernel(graph, shapes, NULL, arena, kernel, error);
+  return nnm_measure_kernel(graph, shapes, arena, kernel, error);
 }

@@ -70,13 +70,13 @@ static const nnm_unit *core_of(const nnm_kernel_search *d, const nnm_chain *chai
 static nnm_status make_kernel(nnm_kernel_search *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
                               nnm_error *error) {
   const nnm_unit *core = core_of(d, chain), *last = &d->units[chain->units[chain->unit_count - 1]];
-  *kernel = (nnm_kernel){.type = nnm_roles[core->role].kernel, .core = core->core, .repeat = d->repeat[core->block]};
+  *kernel = (nnm_kernel){.type = nnm_roles[core->role].kernel, .core = core->core, .repeat = d->shapes->turns[core->block]};
   kernel->output = last->shown_output >= 0 ? last->shown_output : last->output;
   const nnm_node *node = &d->graph->nodes[last->core];
   if (kernel->output < 0 && node->output_count) kernel->output = node->outputs[0];
   NNM_TRY(name_kernel(d, chain, arena, kernel, error));
   NNM_TRY(list_members(d, chain, arena, kernel, error));
-  return nnm_measure_kernel(d->graph, d->shapes, d->is_constant, arena, kernel, error);
+  return nnm_measure_kernel(d->graph, d->shapes, arena, kernel, error);
 }
 
 static nnm_status make_kernels(nnm_kernel_search *d, const nnm_chains *chains, nnm_kernels *kernels, nnm_error *error) {
@@ -94,30 +94,43 @@ typedef struct custom_type {
   int64_t count;
 } custom_type;
 
-/* Custom operators are timed as `other`, which nobody measured: say which, and how many. */
-static nnm_status note_custom_operators(nnm_kernel_search *d, nnm_error *error) {
-  custom_type types[NNM_LIMIT_NOTES / 4];
+static size_t count_custom_types(const nnm_kernel_search *d, custom_type *types, size_t most, int64_t *unlisted) {
   size_t count = 0;
-  int64_t unlisted = 0;
+  *unlisted = 0;
   for (int32_t i = 0; i < d->order_count; i++) {
     const nnm_node *node = &d->graph->nodes[d->order[i]];
     if (node->op != NNM_OP_UNKNOWN || d->unit_of[d->order[i]] < 0) continue;
     size_t k = 0;
     while (k < count && (types[k].type != node->type || types[k].domain != node->domain)) k++;
-    if (k == sizeof types / sizeof types[0]) {
-      unlisted++;
+    if (k == most) {
+      ++*unlisted;
       continue;
     }
     if (k == count) types[count++] = (custom_type){node->domain, node->type, 0};
     types[k].count++;
   }
-  for (size_t k = 0; k < count; k++)
-    NNM_TRY(nnm_kernel_note(d, error, "operator %.80s%s%.80s is not known (%lld node%s): timed as 'other'",
-                               types[k].domain, types[k].domain[0] ? "." : "", types[k].type,
-                               (long long)types[k].count, types[k].count == 1 ? "" : "s"));
-  if (!unlisted) return NNM_OK;
-  return nnm_kernel_note(d, error, "%lld nodes of further operators are not known: timed as 'other'",
-                            (long long)unlisted);
+  return count;
+}
+
+/* Custom operators are timed as `other`, which nobody measured: say which, and how many. */
+static nnm_status note_custom_operators(const nnm_kernel_search *d, nnm_kernels *kernels, nnm_error *error) {
+  enum { MOST_TYPES = 50 };
+  custom_type types[MOST_TYPES];
+  int64_t unlisted;
+  size_t count = count_custom_types(d, types, MOST_TYPES, &unlisted);
+  const char **notes = NNM_ARENA_ARRAY(&kernels->arena, const char *, count + 1);
+  if (!notes) return nnm_fail_memory(error);
+  kernels->notes = notes;
+  for (size_t k = 0; k < count + (unlisted > 0); k++) {
+    notes[k] = k == count ? nnm_arena_printf(&kernels->arena, "%lld nodes of further operators are not known: timed as 'other'",
+                                             (long long)unlisted)
+                          : nnm_arena_printf(&kernels->arena, "operator %.80s%s%.80s is not known (%lld node%s): timed as 'other'",
+                                             types[k].domain, types[k].domain[0] ? "." : "", types[k].type,
+                                             (long long)types[k].count, types[k].count == 1 ? "" : "s");
+    if (!notes[k]) return nnm_fail_memory(error);
+    kernels->note_count++;
+  }
+  return NNM_OK;
 }
 
 /* ------------------------------------------------------------------ driver */
@@ -135,17 +148,14 @@ static nnm_status detect(nnm_kernel_search *d, nnm_kernels *kernels, nnm_error *
   nnm_chains chains = {0};
   NNM_TRY(nnm_fuse_units(d, &chains, error));
   NNM_TRY(make_kernels(d, &chains, kernels, error));
-  NNM_TRY(note_custom_operators(d, error));
-  kernels->notes = d->notes;
-  kernels->note_count = d->note_count;
-  return NNM_OK;
+  return note_custom_operators(d, kernels, error);
 }
 
 nnm_status nnm_detect_kernels(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_fusion_rules *rules,
                               nnm_kernels **out, nnm_error *error) {
   nnm_kernels *kernels = calloc(1, sizeof *kernels);
   if (!kernels) return nnm_fail_memory(error);
-  nnm_kernel_search d = {.graph = graph, .shapes = shapes, .rules = rules, .notes_arena = &kernels->arena};
+  nnm_kernel_search d = {.graph = graph, .shapes = shapes, .rules = rules};
   nnm_status status = detect(&d, kernels, error);
   nnm_arena_free(&d.scratch);
   if (status == NNM_OK) *out = kernels;

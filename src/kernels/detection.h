@@ -1,5 +1,5 @@
 /* What the steps of kernel detection share. The steps, in order:
- *   activity  which nodes run, in what order and how often; which tensors are constants; which nodes are mere views
+ *   activity  in what order nodes run, which of them are mere views, who reads what
  *   units     one unit for each node that costs something
  *   patterns  several units that are one operator (hard swish, squeeze-and-excite) become one; what a converter folds
  *             into weights (batch normalisation, biases) joins the unit it is folded into
@@ -34,11 +34,9 @@ typedef struct nnm_kernel_search {
   const nnm_fusion_rules *rules;
   nnm_arena scratch;
 
-  int64_t *repeat;           /* each block: how often it runs for one inference; 0: never */
   nnm_node_id *order;        /* nodes that run, views included, in execution order */
   int32_t order_count;
   int32_t *position;         /* each node: its place in order; -1: does not run */
-  uint8_t *is_constant;      /* each tensor: does not depend on the model's inputs */
   uint8_t *is_view;          /* each node: runs no code, its output is its first input seen otherwise */
   nnm_tensor_id *root;       /* each tensor: the tensor it is a view of, or itself */
   uint8_t *escapes;          /* each root: also read by something that cannot be fused (output, body, control flow) */
@@ -48,16 +46,10 @@ typedef struct nnm_kernel_search {
   nnm_unit *units;           /* node_count entries; unit i starts as node i */
   nnm_unit_id *unit_of;      /* each node: its unit; -1: none */
   nnm_node_id *next_member;  /* each node: the next in its unit's list; -1: the last */
-
-  nnm_arena *notes_arena;    /* the result's */
-  const char **notes;
-  size_t note_count;
 } nnm_kernel_search;
 
 /* activity.c */
 nnm_status nnm_find_activity(nnm_kernel_search *d, nnm_error *error);
-nnm_status nnm_kernel_note(nnm_kernel_search *d, nnm_error *error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 /* units.c */
 nnm_status nnm_make_units(nnm_kernel_search *d, nnm_error *error);
@@ -92,8 +84,8 @@ typedef struct nnm_chains {
 /* fusion.c */
 nnm_status nnm_fuse_units(nnm_kernel_search *d, nnm_chains *out, nnm_error *error);
 
-/* describe.c: nnm_describe_kernel with what detection knows. The type and core of the kernel are set already. */
-nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
-                              nnm_arena *arena, nnm_kernel *kernel, nnm_error *error);
+/* describe.c: nnm_describe_kernel for a kernel whose type, core and output are set already. */
+nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,
+                              nnm_error *error);
 
 #endif

@@ -19,14 +19,14 @@ static int64_t channels_of(const nnm_kernel_search *d, const nnm_unit *unit) {
  * single value is left alone: it is more likely a step of an activation than a bias. */
 static bool is_per_channel(const nnm_kernel_search *d, const nnm_node *node, int64_t channels) {
   if (node->input_count != 2 || node->inputs[0] < 0 || node->inputs[1] < 0) return false;
-  nnm_tensor_id constant = d->is_constant[node->inputs[1]] ? node->inputs[1] : node->inputs[0];
+  nnm_tensor_id constant = d->shapes->constant[node->inputs[1]] ? node->inputs[1] : node->inputs[0];
   return channels > 1 && nnm_shape_elements(d->shapes->tensors[constant]) == channels;
 }
 
 /* The first operand that is no constant, looked at through views. */
 static nnm_tensor_id data_operand(const nnm_kernel_search *d, const nnm_node *node) {
   for (uint32_t i = 0; i < node->input_count; i++)
-    if (node->inputs[i] >= 0 && !d->is_constant[node->inputs[i]]) return d->root[node->inputs[i]];
+    if (node->inputs[i] >= 0 && !d->shapes->constant[node->inputs[i]]) return d->root[node->inputs[i]];
   return -1;
 }
 

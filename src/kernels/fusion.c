@@ -59,7 +59,7 @@ static nnm_unit_id latest_operand(const nnm_kernel_search *d, const nnm_unit *un
     const nnm_node *node = &d->graph->nodes[unit->core];
     int32_t position = -1;
     for (uint32_t i = 0; i < node->input_count; i++) {
-      if (node->inputs[i] < 0 || d->is_constant[node->inputs[i]]) continue;
+      if (node->inputs[i] < 0 || d->shapes->constant[node->inputs[i]]) continue;
       nnm_tensor_id root = d->root[node->inputs[i]];
       int32_t made = nnm_position_making(d, root);
       if (latest < 0 || made > position) latest = root, position = made;

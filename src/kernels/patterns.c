@@ -62,7 +62,7 @@ static bool is_binary(symbol s) { return s >= ADD && s <= MUL_DIV; }
 
 /* Whether a Pow raises to that exponent; one whose value the file does not have may be anything. */
 static bool has_exponent(const nnm_kernel_search *d, const nnm_node *node, double expected) {
-  if (node->op != NNM_OP_POW || node->input_count != 2 || node->inputs[1] < 0 || !d->is_constant[node->inputs[1]])
+  if (node->op != NNM_OP_POW || node->input_count != 2 || node->inputs[1] < 0 || !d->shapes->constant[node->inputs[1]])
     return false;
   const nnm_value *value = d->shapes->values[node->inputs[1]];
   if (value) return value->count == 1 && (value->is_float ? value->as.numbers[0] : (double)value->as.integers[0]) == expected;
@@ -147,7 +147,7 @@ static nnm_tensor_id operand_of(const nnm_kernel_search *d, const nnm_unit *unit
   const nnm_node *node = &d->graph->nodes[unit->core];
   nnm_tensor_id operand = -1;
   for (uint32_t i = 0; i < node->input_count; i++) {
-    if (node->inputs[i] < 0 || d->is_constant[node->inputs[i]]) continue;
+    if (node->inputs[i] < 0 || d->shapes->constant[node->inputs[i]]) continue;
     if (operand >= 0 && operand != d->root[node->inputs[i]]) return -1;
     operand = d->root[node->inputs[i]];
   }
@@ -178,9 +178,9 @@ static bool match_unit(match *m, nnm_unit_id id, symbol s) {
 static bool match_tensor(match *m, nnm_tensor_id tensor) {
   symbol s = (symbol)*m->at++;
   if (tensor < 0) return false;
-  if (s == C) return m->d->is_constant[tensor];
-  if (s == S) return m->d->is_constant[tensor] && nnm_shape_elements(m->d->shapes->tensors[tensor]) == 1;
-  if (m->d->is_constant[tensor]) return false;
+  if (s == C) return m->d->shapes->constant[tensor];
+  if (s == S) return m->d->shapes->constant[tensor] && nnm_shape_elements(m->d->shapes->tensors[tensor]) == 1;
+  if (m->d->shapes->constant[tensor]) return false;
   tensor = m->d->root[tensor];
   if (s == X) {
     if (m->x < 0) m->x = tensor;

@@ -108,40 +108,10 @@ static nnm_role role_of_work(nnm_work work) {
   return (nnm_role)roles[work];
 }
 
-/* Follows the way from a tensor back to weights, a few steps: enough for what exporters put between a weight and its
- * reader (dequantisation, transposition, reshaping). */
-static bool comes_from_weights(const nnm_graph *graph, const nnm_shapes *shapes, nnm_tensor_id tensor) {
-  nnm_tensor_id open[16];
-  size_t count = 0, seen = 0;
-  open[count++] = tensor;
-  while (seen < count) {
-    nnm_tensor_id t = open[seen++];
-    if ((graph->tensors[t].flags & NNM_TENSOR_WEIGHT) || shapes->values[t]) continue;
-    nnm_node_id producer = graph->tensors[t].producer;
-    if (producer < 0) return false;
-    if (!shapes->executed[producer]) continue;
-    const nnm_node *node = &graph->nodes[producer];
-    if (!node->input_count && node->op != NNM_OP_CONSTANT) return false;
-    for (uint32_t i = 0; i < node->input_count; i++) {
-      if (node->inputs[i] < 0) continue;
-      if (count == sizeof open / sizeof open[0]) return false;
-      open[count++] = node->inputs[i];
-    }
-  }
-  return true;
-}
-
-bool nnm_is_constant_tensor(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
-                            nnm_tensor_id tensor) {
-  if (is_constant) return is_constant[tensor];
-  return comes_from_weights(graph, shapes, tensor);
-}
-
-static size_t count_data_inputs(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
-                                const nnm_node *node) {
+static size_t count_data_inputs(const nnm_shapes *shapes, const nnm_node *node) {
   size_t count = 0;
   for (uint32_t i = 0; i < node->input_count; i++)
-    count += node->inputs[i] >= 0 && !nnm_is_constant_tensor(graph, shapes, is_constant, node->inputs[i]);
+    count += node->inputs[i] >= 0 && !shapes->constant[node->inputs[i]];
   return count;
 }
 
@@ -171,11 +141,10 @@ static uint32_t reduced_axes(const nnm_shapes *shapes, const nnm_node *node, int
 }
 
 /* A mean over all spatial axes of an image is a global pooling, however it is spelt. */
-static bool is_spatial_mean(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_node *node) {
+static bool is_spatial_mean(const nnm_shapes *shapes, const nnm_node *node) {
   if (node->op != NNM_OP_REDUCE_MEAN || !node->input_count || node->inputs[0] < 0) return false;
   int32_t rank = shapes->tensors[node->inputs[0]].rank;
   if (rank != 4 && rank != 5) return false;
-  (void)graph;
   uint32_t spatial = ((1u << (rank - 2)) - 1) << (node->layout == NNM_CHANNELS_LAST ? 1 : 2);
   return reduced_axes(shapes, node, rank) == spatial;
 }
@@ -185,24 +154,23 @@ static nnm_role role_of_window(const nnm_graph *graph, const nnm_shapes *shapes,
   return nnm_window_of(graph, shapes, node, &window) && window.global ? NNM_ROLE_GAP : NNM_ROLE_AVGPOOL;
 }
 
-nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant, nnm_node_id id) {
+nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id id) {
   const nnm_node *node = &graph->nodes[id];
   if (node->op <= NNM_OP_UNKNOWN || node->op >= NNM_OP_COUNT) return NNM_ROLE_OTHER;
   if (roles_of_ops[node->op]) return (nnm_role)roles_of_ops[node->op];
   nnm_role role = role_of_work(nnm_op_work((nnm_op)node->op));
   if (role == NNM_ROLE_CONV) return role_of_convolution(graph, shapes, id);
-  if (role == NNM_ROLE_REDUCE) return is_spatial_mean(graph, shapes, node) ? NNM_ROLE_GAP : role;
+  if (role == NNM_ROLE_REDUCE) return is_spatial_mean(shapes, node) ? NNM_ROLE_GAP : role;
   if (role == NNM_ROLE_AVGPOOL) return role_of_window(graph, shapes, id);
   if (role == NNM_ROLE_MATMUL)
-    return count_data_inputs(graph, shapes, is_constant, node) < 2 ? NNM_ROLE_FC : NNM_ROLE_MATMUL;
+    return count_data_inputs(shapes, node) < 2 ? NNM_ROLE_FC : NNM_ROLE_MATMUL;
   /* taking one constant index of an axis is a slice */
   if (node->op == NNM_OP_GATHER && node->input_count > 1 && node->inputs[1] >= 0 &&
-      nnm_is_constant_tensor(graph, shapes, is_constant, node->inputs[1]) &&
-      nnm_shape_elements(shapes->tensors[node->inputs[1]]) == 1)
+      shapes->constant[node->inputs[1]] && nnm_shape_elements(shapes->tensors[node->inputs[1]]) == 1)
     return NNM_ROLE_SPLIT;
   bool is_sum = node->op == NNM_OP_ADD || node->op == NNM_OP_SUM || node->op == NNM_OP_MS_QLINEAR_ADD;
   bool is_product = node->op == NNM_OP_MUL || node->op == NNM_OP_MS_QLINEAR_MUL;
-  if ((is_sum || is_product) && count_data_inputs(graph, shapes, is_constant, node) > 1)
+  if ((is_sum || is_product) && count_data_inputs(shapes, node) > 1)
     return is_sum ? NNM_ROLE_ADD : NNM_ROLE_MUL;
   return role;
 }

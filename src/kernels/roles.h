@@ -20,16 +20,11 @@ typedef struct nnm_role_entry {
 
 extern const nnm_role_entry nnm_roles[NNM_ROLE_COUNT];
 
-/* The role of one node on its own. is_constant: graph->tensor_count flags, tensors that do not depend on the model's
- * inputs; NULL: told from the graph's neighbourhood. */
-nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant, nnm_node_id node);
+/* The role of one node on its own. */
+nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id node);
 
 /* The role whose part of a kernel's name this is ("conv", "relu"), or NNM_ROLE_COUNT. */
 nnm_role nnm_role_named(const char *name, size_t length);
-
-/* Whether a tensor does not depend on the model's inputs. is_constant as above. */
-bool nnm_is_constant_tensor(const nnm_graph *graph, const nnm_shapes *shapes, const uint8_t *is_constant,
-                            nnm_tensor_id tensor);
 
 /* "layernormalization" for LayerNormalization, "skiplayernormalization" for com.microsoft.SkipLayerNormalization; a
  * custom operator's own type. NULL when memory runs out. */

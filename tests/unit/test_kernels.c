@@ -577,6 +577,51 @@ static void test_slices(void **state) {
 
 /* ------------------------------------------------------- bodies and strangers */
 
+static void test_loop(void **state) {
+  (void)state;
+  input();
+  make_scalar(&maker, "turns", 7);
+  nnm_block_id body = make_begin(&maker, "body");
+  make_input(&maker, "i", "");
+  make_input(&maker, "go", "");
+  make_input(&maker, "s", "1x16x8x8");
+  make_node(&maker, "Identity", "go", "go_on");
+  conv3("s", "next");
+  make_output(&maker, "go_on");
+  make_output(&maker, "next");
+  make_end(&maker);
+  with_block(&maker, "body", body);
+  make_node(&maker, "Loop", "turns - x", "y");
+  make_node(&maker, "Relu", "y", "z");
+  output("z");
+  detect_with(cpu);
+  expect_names("conv, relu");
+  assert_int_equal(kernels->items[0].repeat, 7);
+  assert_int_equal(kernels->items[1].repeat, 1);
+  release();
+}
+
+static void test_if(void **state) {
+  (void)state;
+  input();
+  make_input(&maker, "condition", "");
+  nnm_block_id light = make_begin(&maker, "then_branch");
+  make_node(&maker, "Relu", "x", "t");
+  make_output(&maker, "t");
+  make_end(&maker);
+  nnm_block_id heavy = make_begin(&maker, "else_branch");
+  conv3("x", "e");
+  make_output(&maker, "e");
+  make_end(&maker);
+  with_block(&maker, "then_branch", light);
+  with_block(&maker, "else_branch", heavy);
+  make_node(&maker, "If", "condition", "y");
+  output("y");
+  detect_with(cpu);
+  expect_names("conv");
+  release();
+}
+
 static void test_custom_operator(void **state) {
   (void)state;
   input();
@@ -690,6 +735,8 @@ int main(void) {
       cmocka_unit_test_setup(test_channel_shuffle, setup),
       cmocka_unit_test_setup(test_global_pooling, setup),
       cmocka_unit_test_setup(test_slices, setup),
+      cmocka_unit_test_setup(test_loop, setup),
+      cmocka_unit_test_setup(test_if, setup),
       cmocka_unit_test_setup(test_custom_operator, setup),
       cmocka_unit_test_setup(test_describe, setup),
       cmocka_unit_test_setup(test_large, setup),
