@@ -5,7 +5,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void detect(const nnm_graph *graph, const nnm_shapes *shapes) {
-  static const char text[] = "{\"BF_conv_relu\": {\"obey\": 1}, \"BF_relu_relu\": {\"obey\": 1}, \"MON\": {\"obey\": 2}}";
+  static const char text[] =
+      "{\"BF_conv_relu\": {\"obey\": 1}, \"BF_relu_relu\": {\"obey\": 1}, \"MON\": {\"obey\": 2}}";
   nnm_fusion_rules *rules = NULL;
   nnm_kernels *kernels = NULL;
   if (nnm_fusion_rules_parse(text, sizeof text - 1, &rules, NULL) != NNM_OK) return;

@@ -86,8 +86,8 @@ static void put_image(const nnm_geometry *g, float *out) {
 static void put_window(const nnm_geometry *g, nnm_kernel_type type, float *out) {
   double area = (double)g->kernel_height * (double)g->kernel_width;
   bool is_conv = type == NNM_KERNEL_CONV, unit_stride = g->stride_height == 1 && g->stride_width == 1;
-  bool is_winograd = is_conv && g->kernel_height == 3 && g->kernel_width == 3 && unit_stride && g->dilation == 1 &&
-                     g->group == 1;
+  bool is_winograd =
+      is_conv && g->kernel_height == 3 && g->kernel_width == 3 && unit_stride && g->dilation == 1 && g->group == 1;
   out[NNM_FEATURE_KERNEL_HEIGHT] = (float)log_of((double)g->kernel_height);
   out[NNM_FEATURE_KERNEL_WIDTH] = (float)log_of((double)g->kernel_width);
   out[NNM_FEATURE_STRIDE_HEIGHT] = (float)log_of((double)g->stride_height);
@@ -117,8 +117,9 @@ static void put_product(const nnm_geometry *g, const nnm_kernel *kernel, double 
   out[NNM_FEATURE_PATCHES] = lays_out ? (float)log_of(pixels * depth) : 0;
   out[NNM_FEATURE_ROUNDED_WORK] =
       is_layer ? (float)log_of(pixels * rounded_up(channels, 4) *
-                               (g->group == g->input_channels ? area
-                                                              : rounded_up((double)g->input_channels / (double)g->group, 4) * area))
+                               (g->group == g->input_channels
+                                    ? area
+                                    : rounded_up((double)g->input_channels / (double)g->group, 4) * area))
                : 0;
   out[NNM_FEATURE_WASTE_PIXELS] = (float)waste(pixels, 8);
   out[NNM_FEATURE_ROW_BYTES] =

@@ -40,12 +40,12 @@ typedef struct image {
 static image image_of(nnm_shape shape, nnm_layout layout) {
   const int64_t *d = shape.dims;
   switch (shape.rank) {
-    case -1:
-    case 0: return (image){1, 1, 1, 1};
-    case 1: return (image){1, 1, 1, d[0]};
-    case 2: return (image){d[0], 1, 1, d[1]};
-    case 3: return (image){d[0], d[1], 1, d[2]};
-    default: break;
+  case -1:
+  case 0: return (image){1, 1, 1, 1};
+  case 1: return (image){1, 1, 1, d[0]};
+  case 2: return (image){d[0], 1, 1, d[1]};
+  case 3: return (image){d[0], d[1], 1, d[2]};
+  default: break;
   }
   image result = {d[0], 1, 1, 1};
   int32_t first = layout == NNM_CHANNELS_LAST ? 1 : 2, last = shape.rank - (layout == NNM_CHANNELS_LAST ? 2 : 1);
@@ -128,8 +128,8 @@ static int64_t squeeze_channels(const nnm_graph *graph, const nnm_shapes *shapes
 
 void nnm_kernel_geometry(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
                          nnm_geometry *out) {
-  *out = (nnm_geometry){.kernel_height = 1, .kernel_width = 1, .stride_height = 1, .stride_width = 1, .dilation = 1,
-                        .group = 1};
+  *out = (nnm_geometry){
+      .kernel_height = 1, .kernel_width = 1, .stride_height = 1, .stride_width = 1, .dilation = 1, .group = 1};
   nnm_window window;
   bool is_product = kernel->type == NNM_KERNEL_FC || kernel->type == NNM_KERNEL_MATMUL;
   if (kernel->type != NNM_KERNEL_SE && kernel->core >= 0 && nnm_window_of(graph, shapes, kernel->core, &window))
@@ -139,8 +139,9 @@ void nnm_kernel_geometry(const nnm_graph *graph, const nnm_shapes *shapes, const
   else from_tensors(graph, shapes, kernel, out);
   if (kernel->type == NNM_KERNEL_GLOBAL_AVGPOOL) after_pooling(out);
   if (kernel->type == NNM_KERNEL_SE) out->squeeze_channels = squeeze_channels(graph, shapes, kernel);
-  int64_t *sizes[] = {&out->batch, &out->input_height, &out->input_width, &out->output_height, &out->output_width,
-                      &out->input_channels, &out->output_channels, &out->kernel_height, &out->kernel_width,
-                      &out->stride_height, &out->stride_width, &out->dilation, &out->group};
+  int64_t *sizes[] = {&out->batch,        &out->input_height,   &out->input_width,     &out->output_height,
+                      &out->output_width, &out->input_channels, &out->output_channels, &out->kernel_height,
+                      &out->kernel_width, &out->stride_height,  &out->stride_width,    &out->dilation,
+                      &out->group};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) *sizes[i] = at_least_one(*sizes[i]);
 }

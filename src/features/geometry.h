@@ -13,7 +13,6 @@ typedef struct nnm_geometry {
   bool padded, transposed, has_window;
 } nnm_geometry;
 
-void nnm_kernel_geometry(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
-                         nnm_geometry *out);
+void nnm_kernel_geometry(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel, nnm_geometry *out);
 
 #endif

@@ -86,21 +86,21 @@ static bool is_view_node(const nnm_kernel_search *d, const nnm_node *node) {
   if (d->shapes->constant[node->inputs[0]]) return false;
   nnm_shape in = d->shapes->tensors[node->inputs[0]], out = d->shapes->tensors[node->outputs[0]];
   switch (node->op) {
-    case NNM_OP_IDENTITY:
-    case NNM_OP_DROPOUT: return true;
-    case NNM_OP_CAST:
-    case NNM_OP_CAST_LIKE: return d->shapes->dtypes[node->inputs[0]] == d->shapes->dtypes[node->outputs[0]];
-    case NNM_OP_QUANTIZE_LINEAR:
-    case NNM_OP_DEQUANTIZE_LINEAR: return only_marks_quantisation(d, node);
-    case NNM_OP_TRANSPOSE: return keeps_order(node, in);
-    case NNM_OP_CONCAT: return node->input_count == 1;
-    case NNM_OP_EXPAND:
-    case NNM_OP_TILE:
-    case NNM_OP_SLICE:
-    case NNM_OP_STRIDED_SLICE:
-    case NNM_OP_PAD: return same_dims(in, out);
-    case NNM_OP_SPLIT: return node->output_count == 1;
-    default: return nnm_op_work((nnm_op)node->op) == NNM_WORK_VIEW;
+  case NNM_OP_IDENTITY:
+  case NNM_OP_DROPOUT: return true;
+  case NNM_OP_CAST:
+  case NNM_OP_CAST_LIKE: return d->shapes->dtypes[node->inputs[0]] == d->shapes->dtypes[node->outputs[0]];
+  case NNM_OP_QUANTIZE_LINEAR:
+  case NNM_OP_DEQUANTIZE_LINEAR: return only_marks_quantisation(d, node);
+  case NNM_OP_TRANSPOSE: return keeps_order(node, in);
+  case NNM_OP_CONCAT: return node->input_count == 1;
+  case NNM_OP_EXPAND:
+  case NNM_OP_TILE:
+  case NNM_OP_SLICE:
+  case NNM_OP_STRIDED_SLICE:
+  case NNM_OP_PAD: return same_dims(in, out);
+  case NNM_OP_SPLIT: return node->output_count == 1;
+  default: return nnm_op_work((nnm_op)node->op) == NNM_WORK_VIEW;
   }
 }
 

@@ -44,8 +44,7 @@ static int64_t weights_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_
   if (work == NNM_WORK_CONVOLUTION && nnm_window_of(graph, shapes, id, &window)) return convolution_weights(&window);
   if (work != NNM_WORK_MATRIX && work != NNM_WORK_RECURRENT) return 0;
   int64_t channels = nnm_attribute_int(node, "output_channels", 0);
-  if (channels <= 0 || !node->input_count || node->inputs[0] < 0)
-    return largest_constant(shapes, node);
+  if (channels <= 0 || !node->input_count || node->inputs[0] < 0) return largest_constant(shapes, node);
   nnm_shape shape = shapes->tensors[node->inputs[0]];
   return shape.rank > 0 ? multiply_saturating(channels, shape.dims[shape.rank - 1]) : 0;
 }
@@ -98,17 +97,16 @@ static int64_t output_elements(const nnm_graph *graph, const nnm_shapes *shapes,
   return sum;
 }
 
-nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel, nnm_error *error) {
+nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,
+                              nnm_error *error) {
   NNM_TRY(list_inputs(graph, shapes, arena, kernel, error));
   for (size_t i = 0; i < kernel->input_count; i++)
     kernel->input_elements = add_saturating(kernel->input_elements, elements_of(shapes, kernel->inputs[i]));
   kernel->output_elements = output_elements(graph, shapes, kernel);
   for (size_t i = 0; i < kernel->member_count; i++) {
     nnm_node_id member = kernel->members[i];
-    kernel->multiply_adds =
-        add_saturating(kernel->multiply_adds, nnm_node_multiply_adds(graph, shapes, member));
-    kernel->weight_elements =
-        add_saturating(kernel->weight_elements, weights_of(graph, shapes, member));
+    kernel->multiply_adds = add_saturating(kernel->multiply_adds, nnm_node_multiply_adds(graph, shapes, member));
+    kernel->weight_elements = add_saturating(kernel->weight_elements, weights_of(graph, shapes, member));
   }
   if (kernel->repeat < 1) kernel->repeat = 1;
   return NNM_OK;

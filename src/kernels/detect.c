@@ -70,7 +70,8 @@ static const nnm_unit *core_of(const nnm_kernel_search *d, const nnm_chain *chai
 static nnm_status make_kernel(nnm_kernel_search *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
                               nnm_error *error) {
   const nnm_unit *core = core_of(d, chain), *last = &d->units[chain->units[chain->unit_count - 1]];
-  *kernel = (nnm_kernel){.type = nnm_roles[core->role].kernel, .core = core->core, .repeat = d->shapes->turns[core->block]};
+  *kernel =
+      (nnm_kernel){.type = nnm_roles[core->role].kernel, .core = core->core, .repeat = d->shapes->turns[core->block]};
   kernel->output = last->shown_output >= 0 ? last->shown_output : last->output;
   const nnm_node *node = &d->graph->nodes[last->core];
   if (kernel->output < 0 && node->output_count) kernel->output = node->outputs[0];
@@ -122,11 +123,13 @@ static nnm_status note_custom_operators(const nnm_kernel_search *d, nnm_kernels 
   if (!notes) return nnm_fail_memory(error);
   kernels->notes = notes;
   for (size_t k = 0; k < count + (unlisted > 0); k++) {
-    notes[k] = k == count ? nnm_arena_printf(&kernels->arena, "%lld nodes of further operators are not known: timed as 'other'",
-                                             (long long)unlisted)
-                          : nnm_arena_printf(&kernels->arena, "operator %.80s%s%.80s is not known (%lld node%s): timed as 'other'",
-                                             types[k].domain, types[k].domain[0] ? "." : "", types[k].type,
-                                             (long long)types[k].count, types[k].count == 1 ? "" : "s");
+    notes[k] =
+        k == count
+            ? nnm_arena_printf(&kernels->arena, "%lld nodes of further operators are not known: timed as 'other'",
+                               (long long)unlisted)
+            : nnm_arena_printf(&kernels->arena, "operator %.80s%s%.80s is not known (%lld node%s): timed as 'other'",
+                               types[k].domain, types[k].domain[0] ? "." : "", types[k].type, (long long)types[k].count,
+                               types[k].count == 1 ? "" : "s");
     if (!notes[k]) return nnm_fail_memory(error);
     kernels->note_count++;
   }

@@ -18,14 +18,14 @@ typedef int32_t nnm_unit_id; /* index into detection.units; -1: none */
 typedef struct nnm_unit {
   nnm_role role;
   nnm_node_id core;
-  nnm_node_id first, last;   /* linked list of members through detection.next_member */
-  int32_t member_count;      /* -1: taken over by another unit */
-  int32_t position;          /* where in the execution order the unit's result is there */
+  nnm_node_id first, last; /* linked list of members through detection.next_member */
+  int32_t member_count;    /* -1: taken over by another unit */
+  int32_t position;        /* where in the execution order the unit's result is there */
   nnm_block_id block;
-  nnm_tensor_id input;       /* root of the one tensor that a pattern's unit reads; -1: as its nodes say */
-  nnm_tensor_id output;      /* root of the tensor it makes; -1 for several results */
+  nnm_tensor_id input;        /* root of the one tensor that a pattern's unit reads; -1: as its nodes say */
+  nnm_tensor_id output;       /* root of the tensor it makes; -1 for several results */
   nnm_tensor_id shown_output; /* the tensor to report where it is not that root; -1: the root */
-  bool has_bn;               /* a batch normalisation has been folded in */
+  bool has_bn;                /* a batch normalisation has been folded in */
 } nnm_unit;
 
 typedef struct nnm_kernel_search {
@@ -34,18 +34,18 @@ typedef struct nnm_kernel_search {
   const nnm_fusion_rules *rules;
   nnm_arena scratch;
 
-  nnm_node_id *order;        /* nodes that run, views included, in execution order */
+  nnm_node_id *order; /* nodes that run, views included, in execution order */
   int32_t order_count;
-  int32_t *position;         /* each node: its place in order; -1: does not run */
-  uint8_t *is_view;          /* each node: runs no code, its output is its first input seen otherwise */
-  nnm_tensor_id *root;       /* each tensor: the tensor it is a view of, or itself */
-  uint8_t *escapes;          /* each root: also read by something that cannot be fused (output, body, control flow) */
-  uint32_t *reader_start;    /* each root: the nodes that read it, views looked through, each node once */
+  int32_t *position;      /* each node: its place in order; -1: does not run */
+  uint8_t *is_view;       /* each node: runs no code, its output is its first input seen otherwise */
+  nnm_tensor_id *root;    /* each tensor: the tensor it is a view of, or itself */
+  uint8_t *escapes;       /* each root: also read by something that cannot be fused (output, body, control flow) */
+  uint32_t *reader_start; /* each root: the nodes that read it, views looked through, each node once */
   nnm_node_id *readers;
 
-  nnm_unit *units;           /* node_count entries; unit i starts as node i */
-  nnm_unit_id *unit_of;      /* each node: its unit; -1: none */
-  nnm_node_id *next_member;  /* each node: the next in its unit's list; -1: the last */
+  nnm_unit *units;          /* node_count entries; unit i starts as node i */
+  nnm_unit_id *unit_of;     /* each node: its unit; -1: none */
+  nnm_node_id *next_member; /* each node: the next in its unit's list; -1: the last */
 } nnm_kernel_search;
 
 /* activity.c */

@@ -33,18 +33,16 @@ static nnm_tensor_id data_operand(const nnm_kernel_search *d, const nnm_node *no
 static bool may_fold(const nnm_kernel_search *d, const nnm_unit *layer, const nnm_node *node, bool *is_bn) {
   *is_bn = false;
   switch (node->op) {
-    case NNM_OP_BIAS_ADD: return true;
-    case NNM_OP_BATCH_NORMALIZATION:
-      *is_bn = true;
-      break;
-    case NNM_OP_MUL:
-    case NNM_OP_DIV:
-      *is_bn = true;
-      if (!is_per_channel(d, node, channels_of(d, layer))) return false;
-      break;
-    case NNM_OP_ADD:
-    case NNM_OP_SUB: return is_per_channel(d, node, channels_of(d, layer));
-    default: return false;
+  case NNM_OP_BIAS_ADD: return true;
+  case NNM_OP_BATCH_NORMALIZATION: *is_bn = true; break;
+  case NNM_OP_MUL:
+  case NNM_OP_DIV:
+    *is_bn = true;
+    if (!is_per_channel(d, node, channels_of(d, layer))) return false;
+    break;
+  case NNM_OP_ADD:
+  case NNM_OP_SUB: return is_per_channel(d, node, channels_of(d, layer));
+  default: return false;
   }
   /* Every device folds it, so only a rule that forbids it keeps it apart. */
   return nnm_fusion_rules_ask(d->rules, nnm_roles[layer->role].rule_name, "bn") != NNM_FUSION_DENIED;
@@ -115,7 +113,8 @@ static bool is_partition(const nnm_kernel_search *d, nnm_tensor_id root) {
   for (uint32_t i = first; i < end; i++) {
     cut piece;
     const nnm_node *node = &d->graph->nodes[d->readers[i]];
-    if (!read_cut(d, d->readers[i], &piece) || piece.start != reached || node->block != d->graph->nodes[d->readers[first]].block)
+    if (!read_cut(d, d->readers[i], &piece) || piece.start != reached ||
+        node->block != d->graph->nodes[d->readers[first]].block)
       return false;
     if (i > first && (piece.axis != axis || node->inputs[0] != source)) return false;
     axis = piece.axis;

@@ -9,10 +9,10 @@
 enum { LONGEST_COPY = 16, LONGEST_RULE = 8 };
 
 typedef struct chain_link { /* of each unit */
-  nnm_unit_id before;  /* the unit in front of it in its chain; -1: it starts one */
-  nnm_unit_id core;    /* of the chain up to here */
-  int32_t length;      /* units in the chain up to here */
-  bool is_taken;       /* a later unit has it in its chain, and nothing else needs it */
+  nnm_unit_id before;       /* the unit in front of it in its chain; -1: it starts one */
+  nnm_unit_id core;         /* of the chain up to here */
+  int32_t length;           /* units in the chain up to here */
+  bool is_taken;            /* a later unit has it in its chain, and nothing else needs it */
 } chain_link;
 
 typedef struct fusion {
@@ -75,9 +75,9 @@ static bool may_take_shared(const fusion *f, nnm_unit_id front, nnm_unit_id unit
   const nnm_kernel_search *d = f->d;
   nnm_tensor_id output = d->units[front].output;
   switch (d->rules->multi_consumer) {
-    case NNM_MULTI_CONSUMER_FIRST: return d->unit_of[d->readers[d->reader_start[output]]] == unit;
-    case NNM_MULTI_CONSUMER_ALL: return f->links[front].length <= LONGEST_COPY;
-    default: return false;
+  case NNM_MULTI_CONSUMER_FIRST: return d->unit_of[d->readers[d->reader_start[output]]] == unit;
+  case NNM_MULTI_CONSUMER_ALL: return f->links[front].length <= LONGEST_COPY;
+  default: return false;
   }
 }
 

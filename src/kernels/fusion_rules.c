@@ -62,13 +62,13 @@ static nnm_status index_rules(nnm_fusion_rules *rules, nnm_error *error) {
 /* Python's idea of truth, which decided when the rules were written: "false" is a non-empty text and therefore true. */
 static bool is_true(const json_t *value) {
   switch (json_typeof(value)) {
-    case JSON_TRUE: return true;
-    case JSON_INTEGER: return json_integer_value(value) != 0;
-    case JSON_REAL: return json_real_value(value) != 0;
-    case JSON_STRING: return json_string_length(value) > 0;
-    case JSON_ARRAY: return json_array_size(value) > 0;
-    case JSON_OBJECT: return json_object_size(value) > 0;
-    default: return false;
+  case JSON_TRUE: return true;
+  case JSON_INTEGER: return json_integer_value(value) != 0;
+  case JSON_REAL: return json_real_value(value) != 0;
+  case JSON_STRING: return json_string_length(value) > 0;
+  case JSON_ARRAY: return json_array_size(value) > 0;
+  case JSON_OBJECT: return json_object_size(value) > 0;
+  default: return false;
   }
 }
 

@@ -9,10 +9,10 @@
 #include "base/status.h"
 
 typedef struct nnm_fusion_rule {
-  const char *name;          /* "BF_conv_bn_relu" */
-  const char *const *ops;    /* {"conv", "bn", "relu"}; op_count 0 for rules that are no fusion (MON, RT, RBC...) */
+  const char *name;       /* "BF_conv_bn_relu" */
+  const char *const *ops; /* {"conv", "bn", "relu"}; op_count 0 for rules that are no fusion (MON, RT, RBC...) */
   size_t op_count;
-  bool obey;                 /* Python truthiness of "obey" */
+  bool obey; /* Python truthiness of "obey" */
 } nnm_fusion_rule;
 
 typedef enum nnm_multi_consumer {
@@ -29,7 +29,7 @@ typedef struct nnm_fusion_rules {
   nnm_fusion_rule *items; /* in file order */
   size_t count;
   nnm_multi_consumer multi_consumer;
-  const char *text; /* the JSON it was read from, kept for predictor files */
+  const char *text;              /* the JSON it was read from, kept for predictor files */
   struct nnm_fusion_slot *slots; /* hash table of the rules about two operators and more */
   size_t slot_capacity;
 } nnm_fusion_rules;

@@ -20,7 +20,7 @@ const char *nnm_kernel_type_name(nnm_kernel_type type);
 typedef struct nnm_compat_kernel nnm_compat_kernel; /* src/compat/compat.h */
 
 typedef struct nnm_kernel {
-  const char *name;  /* nn-Meter's: the operators fused, "conv-bn-relu"; arena */
+  const char *name; /* nn-Meter's: the operators fused, "conv-bn-relu"; arena */
   nnm_kernel_type type;
   size_t member_count;
   const nnm_node_id *members; /* in execution order; members[0] is the first operator */
@@ -30,8 +30,8 @@ typedef struct nnm_kernel {
   nnm_tensor_id output;        /* the first output of the last member that is no mere view; -1: none */
   int64_t multiply_adds;       /* of all members, one turn */
   int64_t input_elements, output_elements, weight_elements; /* one turn; biases are no weights here */
-  int64_t repeat;              /* turns of the Loop bodies around it; 1 outside of loops */
-  const nnm_compat_kernel *compat; /* nn-Meter 2.0's view of it; NULL in our own mode */
+  int64_t repeat;                                           /* turns of the Loop bodies around it; 1 outside of loops */
+  const nnm_compat_kernel *compat;                          /* nn-Meter 2.0's view of it; NULL in our own mode */
 } nnm_kernel;
 
 typedef struct nnm_kernels {

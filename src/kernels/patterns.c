@@ -8,23 +8,40 @@
 /* What may stand in a pattern. X: the block's input, the same tensor wherever it stands. C: any constant; S: a constant
  * of one element. The rest are operators. */
 typedef enum symbol {
-  END = 0, X, C, S,
-  ADD, MUL, SUB, DIV, MUL_DIV,        /* two operands; MUL_DIV: either */
-  SQUARE, CUBE, ROOT, INVERSE_ROOT, RECIPROCAL,
-  CLIP, SIGMOID, HARD_SIGMOID, TANH, SOFTPLUS, ERF, MEAN,
-  GATE,     /* sigmoid or hard sigmoid */
+  END = 0,
+  X,
+  C,
+  S,
+  ADD,
+  MUL,
+  SUB,
+  DIV,
+  MUL_DIV, /* two operands; MUL_DIV: either */
+  SQUARE,
+  CUBE,
+  ROOT,
+  INVERSE_ROOT,
+  RECIPROCAL,
+  CLIP,
+  SIGMOID,
+  HARD_SIGMOID,
+  TANH,
+  SOFTPLUS,
+  ERF,
+  MEAN,
+  GATE,      /* sigmoid or hard sigmoid */
   GELU_GATE, /* 1 + erf(x / sqrt 2), or its approximation with tanh */
-  ACT,      /* any activation */
-  DENSE,    /* 1x1 convolution or fully connected layer */
-  POOL,     /* global average pooling */
-  NORMED,   /* layer or RMS normalisation, perhaps scaled already */
+  ACT,       /* any activation */
+  DENSE,     /* 1x1 convolution or fully connected layer */
+  POOL,      /* global average pooling */
+  NORMED,    /* layer or RMS normalisation, perhaps scaled already */
   SYMBOL_COUNT
 } symbol;
 
 enum { MOST_SYMBOLS = 20 };
 
 typedef struct pattern {
-  uint8_t role;  /* of what is found; NNM_ROLE_COUNT: the role that the matched NORMED has */
+  uint8_t role; /* of what is found; NNM_ROLE_COUNT: the role that the matched NORMED has */
   uint8_t symbols[MOST_SYMBOLS];
 } pattern;
 
@@ -65,7 +82,8 @@ static bool has_exponent(const nnm_kernel_search *d, const nnm_node *node, doubl
   if (node->op != NNM_OP_POW || node->input_count != 2 || node->inputs[1] < 0 || !d->shapes->constant[node->inputs[1]])
     return false;
   const nnm_value *value = d->shapes->values[node->inputs[1]];
-  if (value) return value->count == 1 && (value->is_float ? value->as.numbers[0] : (double)value->as.integers[0]) == expected;
+  if (value)
+    return value->count == 1 && (value->is_float ? value->as.numbers[0] : (double)value->as.integers[0]) == expected;
   const nnm_constant *constant = d->graph->tensors[node->inputs[1]].constant;
   double number;
   return !constant || !nnm_constant_float(constant, 0, &number) || number == expected;
@@ -94,37 +112,37 @@ static bool is_activation(const nnm_unit *unit) {
 
 static bool fits_operator(const nnm_kernel_search *d, const nnm_node *node, symbol s) {
   switch (s) {
-    case ADD: return node->op == NNM_OP_ADD;
-    case MUL: return node->op == NNM_OP_MUL;
-    case SUB: return node->op == NNM_OP_SUB;
-    case DIV: return node->op == NNM_OP_DIV;
-    case MUL_DIV: return node->op == NNM_OP_MUL || node->op == NNM_OP_DIV;
-    case SQUARE: return is_square(d, node);
-    case CUBE: return has_exponent(d, node, 3);
-    case ROOT: return node->op == NNM_OP_SQRT || has_exponent(d, node, 0.5);
-    case INVERSE_ROOT: return node->op == NNM_OP_RSQRT || has_exponent(d, node, -0.5);
-    case RECIPROCAL: return node->op == NNM_OP_RECIPROCAL;
-    case CLIP: return node->op == NNM_OP_CLIP || node->op == NNM_OP_RELU6;
-    case SIGMOID: return node->op == NNM_OP_SIGMOID;
-    case TANH: return node->op == NNM_OP_TANH;
-    case SOFTPLUS: return node->op == NNM_OP_SOFTPLUS;
-    case ERF: return node->op == NNM_OP_ERF;
-    case MEAN: return node->op == NNM_OP_REDUCE_MEAN;
-    default: return false;
+  case ADD: return node->op == NNM_OP_ADD;
+  case MUL: return node->op == NNM_OP_MUL;
+  case SUB: return node->op == NNM_OP_SUB;
+  case DIV: return node->op == NNM_OP_DIV;
+  case MUL_DIV: return node->op == NNM_OP_MUL || node->op == NNM_OP_DIV;
+  case SQUARE: return is_square(d, node);
+  case CUBE: return has_exponent(d, node, 3);
+  case ROOT: return node->op == NNM_OP_SQRT || has_exponent(d, node, 0.5);
+  case INVERSE_ROOT: return node->op == NNM_OP_RSQRT || has_exponent(d, node, -0.5);
+  case RECIPROCAL: return node->op == NNM_OP_RECIPROCAL;
+  case CLIP: return node->op == NNM_OP_CLIP || node->op == NNM_OP_RELU6;
+  case SIGMOID: return node->op == NNM_OP_SIGMOID;
+  case TANH: return node->op == NNM_OP_TANH;
+  case SOFTPLUS: return node->op == NNM_OP_SOFTPLUS;
+  case ERF: return node->op == NNM_OP_ERF;
+  case MEAN: return node->op == NNM_OP_REDUCE_MEAN;
+  default: return false;
   }
 }
 
 static bool fits(const nnm_kernel_search *d, const nnm_unit *unit, symbol s) {
   const nnm_node *node = &d->graph->nodes[unit->core];
   switch (s) {
-    case HARD_SIGMOID: return unit->role == NNM_ROLE_HARDSIGMOID;
-    case GATE: return unit->role == NNM_ROLE_HARDSIGMOID || node->op == NNM_OP_SIGMOID;
-    case GELU_GATE: return unit->role == NNM_ROLE_GELU_GATE;
-    case ACT: return is_activation(unit) || node->op == NNM_OP_SIGMOID || node->op == NNM_OP_TANH;
-    case DENSE: return is_dense(d, unit);
-    case POOL: return unit->role == NNM_ROLE_GAP;
-    case NORMED: return unit->role == NNM_ROLE_LAYERNORM || unit->role == NNM_ROLE_RMSNORM || unit->role == NNM_ROLE_NORM;
-    default: return unit->input < 0 && fits_operator(d, node, s);
+  case HARD_SIGMOID: return unit->role == NNM_ROLE_HARDSIGMOID;
+  case GATE: return unit->role == NNM_ROLE_HARDSIGMOID || node->op == NNM_OP_SIGMOID;
+  case GELU_GATE: return unit->role == NNM_ROLE_GELU_GATE;
+  case ACT: return is_activation(unit) || node->op == NNM_OP_SIGMOID || node->op == NNM_OP_TANH;
+  case DENSE: return is_dense(d, unit);
+  case POOL: return unit->role == NNM_ROLE_GAP;
+  case NORMED: return unit->role == NNM_ROLE_LAYERNORM || unit->role == NNM_ROLE_RMSNORM || unit->role == NNM_ROLE_NORM;
+  default: return unit->input < 0 && fits_operator(d, node, s);
   }
 }
 
@@ -136,7 +154,7 @@ typedef struct match {
   nnm_tensor_id x;                 /* what X stands for; -1: nothing yet */
   nnm_unit_id units[MOST_SYMBOLS]; /* matched, each once */
   int count;
-  nnm_role normed;                 /* role of the unit that matched NORMED */
+  nnm_role normed; /* role of the unit that matched NORMED */
 } match;
 
 static bool match_tensor(match *m, nnm_tensor_id tensor);

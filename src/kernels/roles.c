@@ -98,11 +98,16 @@ static const uint8_t roles_of_ops[NNM_OP_COUNT] = {
 
 static nnm_role role_of_work(nnm_work work) {
   static const uint8_t roles[] = {
-      [NNM_WORK_NONE] = NNM_ROLE_VIEW,          [NNM_WORK_VIEW] = NNM_ROLE_VIEW,
-      [NNM_WORK_ELEMENTWISE] = NNM_ROLE_ELEMENTWISE, [NNM_WORK_MOVE] = NNM_ROLE_GATHER,
-      [NNM_WORK_REDUCE] = NNM_ROLE_REDUCE,      [NNM_WORK_WINDOW] = NNM_ROLE_AVGPOOL,
-      [NNM_WORK_CONVOLUTION] = NNM_ROLE_CONV,   [NNM_WORK_MATRIX] = NNM_ROLE_MATMUL,
-      [NNM_WORK_RECURRENT] = NNM_ROLE_RECURRENT, [NNM_WORK_CONTROL] = NNM_ROLE_OTHER,
+      [NNM_WORK_NONE] = NNM_ROLE_VIEW,
+      [NNM_WORK_VIEW] = NNM_ROLE_VIEW,
+      [NNM_WORK_ELEMENTWISE] = NNM_ROLE_ELEMENTWISE,
+      [NNM_WORK_MOVE] = NNM_ROLE_GATHER,
+      [NNM_WORK_REDUCE] = NNM_ROLE_REDUCE,
+      [NNM_WORK_WINDOW] = NNM_ROLE_AVGPOOL,
+      [NNM_WORK_CONVOLUTION] = NNM_ROLE_CONV,
+      [NNM_WORK_MATRIX] = NNM_ROLE_MATMUL,
+      [NNM_WORK_RECURRENT] = NNM_ROLE_RECURRENT,
+      [NNM_WORK_CONTROL] = NNM_ROLE_OTHER,
       [NNM_WORK_OTHER] = NNM_ROLE_OTHER,
   };
   return (nnm_role)roles[work];
@@ -110,8 +115,7 @@ static nnm_role role_of_work(nnm_work work) {
 
 static size_t count_data_inputs(const nnm_shapes *shapes, const nnm_node *node) {
   size_t count = 0;
-  for (uint32_t i = 0; i < node->input_count; i++)
-    count += node->inputs[i] >= 0 && !shapes->constant[node->inputs[i]];
+  for (uint32_t i = 0; i < node->input_count; i++) count += node->inputs[i] >= 0 && !shapes->constant[node->inputs[i]];
   return count;
 }
 
@@ -162,16 +166,14 @@ nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_
   if (role == NNM_ROLE_CONV) return role_of_convolution(graph, shapes, id);
   if (role == NNM_ROLE_REDUCE) return is_spatial_mean(shapes, node) ? NNM_ROLE_GAP : role;
   if (role == NNM_ROLE_AVGPOOL) return role_of_window(graph, shapes, id);
-  if (role == NNM_ROLE_MATMUL)
-    return count_data_inputs(shapes, node) < 2 ? NNM_ROLE_FC : NNM_ROLE_MATMUL;
+  if (role == NNM_ROLE_MATMUL) return count_data_inputs(shapes, node) < 2 ? NNM_ROLE_FC : NNM_ROLE_MATMUL;
   /* taking one constant index of an axis is a slice */
-  if (node->op == NNM_OP_GATHER && node->input_count > 1 && node->inputs[1] >= 0 &&
-      shapes->constant[node->inputs[1]] && nnm_shape_elements(shapes->tensors[node->inputs[1]]) == 1)
+  if (node->op == NNM_OP_GATHER && node->input_count > 1 && node->inputs[1] >= 0 && shapes->constant[node->inputs[1]] &&
+      nnm_shape_elements(shapes->tensors[node->inputs[1]]) == 1)
     return NNM_ROLE_SPLIT;
   bool is_sum = node->op == NNM_OP_ADD || node->op == NNM_OP_SUM || node->op == NNM_OP_MS_QLINEAR_ADD;
   bool is_product = node->op == NNM_OP_MUL || node->op == NNM_OP_MS_QLINEAR_MUL;
-  if ((is_sum || is_product) && count_data_inputs(shapes, node) > 1)
-    return is_sum ? NNM_ROLE_ADD : NNM_ROLE_MUL;
+  if ((is_sum || is_product) && count_data_inputs(shapes, node) > 1) return is_sum ? NNM_ROLE_ADD : NNM_ROLE_MUL;
   return role;
 }
 

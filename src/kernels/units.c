@@ -35,9 +35,16 @@ nnm_status nnm_make_units(nnm_kernel_search *d, nnm_error *error) {
     }
     if (costs_nothing(node)) continue;
     d->unit_of[n] = n;
-    d->units[n] = (nnm_unit){.role = nnm_role_of(graph, d->shapes, n), .core = n, .first = n,
-                             .last = n, .member_count = 1, .position = d->position[n], .block = node->block,
-                             .input = -1, .output = node->output_count ? node->outputs[0] : -1, .shown_output = -1};
+    d->units[n] = (nnm_unit){.role = nnm_role_of(graph, d->shapes, n),
+                             .core = n,
+                             .first = n,
+                             .last = n,
+                             .member_count = 1,
+                             .position = d->position[n],
+                             .block = node->block,
+                             .input = -1,
+                             .output = node->output_count ? node->outputs[0] : -1,
+                             .shown_output = -1};
     if (d->units[n].role == NNM_ROLE_SPLIT && node->output_count > 1) d->units[n].output = -1;
   }
   return NNM_OK;

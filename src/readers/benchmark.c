@@ -15,12 +15,12 @@ typedef struct reading {
   nnm_graph_builder *builder;
   nnm_arena *arena;
   nnm_error *error;
-  size_t count;              /* operators in the document */
+  size_t count;               /* operators in the document */
   nnm_tensor_id (*result)[2]; /* of each operator: its output, and the second half of a split (else -1) */
-  uint8_t *turn;             /* of each split: which half its next reader takes */
-  size_t at;                 /* the operator being read */
-  const json_t *op;          /* its array */
-  const char *kind;          /* "conv" */
+  uint8_t *turn;              /* of each split: which half its next reader takes */
+  size_t at;                  /* the operator being read */
+  const json_t *op;           /* its array */
+  const char *kind;           /* "conv" */
 } reading;
 
 /* What a row of the operator table adds to the node; called with the template already holding type and inputs. */
@@ -158,7 +158,10 @@ static nnm_status read_reshape(reading *r, nnm_node *node) {
   NNM_TRY(read_dims(r, 0, &dims, &rank));
   const int64_t *length = nnm_arena_copy(r->arena, (int64_t[]){(int64_t)rank}, 1, sizeof(int64_t));
   if (!length) return fail_memory(r);
-  nnm_constant shape = {.dtype = NNM_DTYPE_I64, .rank = 1, .dims = length, .bytes = (const unsigned char *)dims,
+  nnm_constant shape = {.dtype = NNM_DTYPE_I64,
+                        .rank = 1,
+                        .dims = length,
+                        .bytes = (const unsigned char *)dims,
                         .size = rank * sizeof *dims};
   return add_constant(r, node, &shape);
 }
@@ -255,8 +258,13 @@ static nnm_status read_node(reading *r, const operator_row *row) {
   char name[64];
   snprintf(name, sizeof name, "%s_%zu", row->kind, r->at);
   nnm_attribute attributes[8];
-  nnm_node node = {.name = intern(r, name), .type = intern(r, row->type), .domain = intern(r, ""), .op = op_of(row->type),
-                   .layout = NNM_CHANNELS_LAST, .weight_layout = NNM_WEIGHT_XIO, .output_count = 1,
+  nnm_node node = {.name = intern(r, name),
+                   .type = intern(r, row->type),
+                   .domain = intern(r, ""),
+                   .op = op_of(row->type),
+                   .layout = NNM_CHANNELS_LAST,
+                   .weight_layout = NNM_WEIGHT_XIO,
+                   .output_count = 1,
                    .attributes = attributes};
   if (!node.name || !node.type || !node.domain) return fail_memory(r);
   NNM_TRY(read_inputs(r, row, &node));

@@ -70,7 +70,8 @@ static void test_faults(void **state) {
       {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"relu\", []]]}", "$.ops[1]", "number of inputs", NNM_ERROR_FORMAT},
       {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"relu\", [0, 0]]]}", "$.ops[1]", "number of inputs", NNM_ERROR_FORMAT},
       {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"conv\", [0], 4]]}", "$.ops[1]", "positive integer", NNM_ERROR_FORMAT},
-      {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"conv\", [0], 4, 1, 1, \"FULL\"]]}", "$.ops[1]", "SAME", NNM_ERROR_FORMAT},
+      {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"conv\", [0], 4, 1, 1, \"FULL\"]]}", "$.ops[1]", "SAME",
+       NNM_ERROR_FORMAT},
       {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"lstm\", [0]]]}", "$.ops[1]", "no operator", NNM_ERROR_UNSUPPORTED},
       {"{\"ops\": [[\"input\", [], [99999999999999, 1, 3]]]}", "$.ops[0]", "positive", NNM_ERROR_FORMAT},
   };

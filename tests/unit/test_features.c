@@ -309,9 +309,9 @@ static void test_names(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_values),          cmocka_unit_test(test_same_work), cmocka_unit_test(test_global_pooling),
-      cmocka_unit_test(test_split),           cmocka_unit_test(test_hard_swish), cmocka_unit_test(test_fully_connected),
-      cmocka_unit_test(test_matmul),          cmocka_unit_test(test_quantised), cmocka_unit_test(test_extremes),
+      cmocka_unit_test(test_values), cmocka_unit_test(test_same_work),  cmocka_unit_test(test_global_pooling),
+      cmocka_unit_test(test_split),  cmocka_unit_test(test_hard_swish), cmocka_unit_test(test_fully_connected),
+      cmocka_unit_test(test_matmul), cmocka_unit_test(test_quantised),  cmocka_unit_test(test_extremes),
       cmocka_unit_test(test_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

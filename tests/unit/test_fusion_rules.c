@@ -46,8 +46,9 @@ static void test_pairs(void **state) {
 /* Names are split at every "_"; three operators and more are no pair. */
 static void test_names(void **state) {
   (void)state;
-  nnm_fusion_rules *rules = parse("{\"BF_conv_bn_relu\": {\"obey\": true}, \"BF\": {\"obey\": true},"
-                                  " \"BF__relu\": {\"obey\": true}, \"RT\": {\"obey\": false}, \"CBC\": {\"obey\": null}}");
+  nnm_fusion_rules *rules =
+      parse("{\"BF_conv_bn_relu\": {\"obey\": true}, \"BF\": {\"obey\": true},"
+            " \"BF__relu\": {\"obey\": true}, \"RT\": {\"obey\": false}, \"CBC\": {\"obey\": null}}");
   assert_int_equal(rules->items[0].op_count, 3);
   assert_string_equal(rules->items[0].ops[1], "bn");
   assert_int_equal(rules->items[1].op_count, 0);
@@ -61,8 +62,8 @@ static void test_truth(void **state) {
   static const struct {
     const char *obey;
     bool expected;
-  } cases[] = {{"true", true}, {"false", false}, {"null", false}, {"0", false}, {"1", true}, {"0.0", false},
-               {"-0.5", true}, {"\"\"", false}, {"\"false\"", true}, {"[]", false}, {"[0]", true}, {"{}", false}};
+  } cases[] = {{"true", true}, {"false", false}, {"null", false},     {"0", false},  {"1", true},   {"0.0", false},
+               {"-0.5", true}, {"\"\"", false},  {"\"false\"", true}, {"[]", false}, {"[0]", true}, {"{}", false}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char text[80];
     snprintf(text, sizeof text, "{\"BF_a_b\": {\"obey\": %s}}", cases[i].obey);
@@ -77,9 +78,10 @@ static void test_multi_consumer(void **state) {
   static const struct {
     const char *obey;
     nnm_multi_consumer expected;
-  } cases[] = {{"null", NNM_MULTI_CONSUMER_NEVER}, {"false", NNM_MULTI_CONSUMER_NEVER}, {"0", NNM_MULTI_CONSUMER_NEVER},
-               {"0.0", NNM_MULTI_CONSUMER_NEVER},  {"true", NNM_MULTI_CONSUMER_FIRST},  {"1", NNM_MULTI_CONSUMER_FIRST},
-               {"1.0", NNM_MULTI_CONSUMER_FIRST},  {"2", NNM_MULTI_CONSUMER_ALL},       {"\"0\"", NNM_MULTI_CONSUMER_ALL}};
+  } cases[] = {
+      {"null", NNM_MULTI_CONSUMER_NEVER}, {"false", NNM_MULTI_CONSUMER_NEVER}, {"0", NNM_MULTI_CONSUMER_NEVER},
+      {"0.0", NNM_MULTI_CONSUMER_NEVER},  {"true", NNM_MULTI_CONSUMER_FIRST},  {"1", NNM_MULTI_CONSUMER_FIRST},
+      {"1.0", NNM_MULTI_CONSUMER_FIRST},  {"2", NNM_MULTI_CONSUMER_ALL},       {"\"0\"", NNM_MULTI_CONSUMER_ALL}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char text[80];
     snprintf(text, sizeof text, "{\"MON\": {\"obey\": %s}}", cases[i].obey);

@@ -454,7 +454,9 @@ static void test_norms(void **state) {
 /* A block on the map "x" (1x16x8x8); pool: 0 GlobalAveragePool, 1 ReduceMean, 2 AveragePool. */
 static void squeeze_excite(int pool, bool with_matrices, const char *gate) {
   if (pool == 0) make_node(&maker, "GlobalAveragePool", "x", "p");
-  if (pool == 1) with_ints(&maker, "axes", "2 3"), with_int(&maker, "keepdims", !with_matrices), make_node(&maker, "ReduceMean", "x", "p");
+  if (pool == 1)
+    with_ints(&maker, "axes", "2 3"), with_int(&maker, "keepdims", !with_matrices),
+        make_node(&maker, "ReduceMean", "x", "p");
   if (pool == 2) with_ints(&maker, "kernel_shape", "8 8"), make_node(&maker, "AveragePool", "x", "p");
   if (with_matrices) {
     make_ints(&maker, "flat", "1 16");
