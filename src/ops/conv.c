@@ -146,7 +146,6 @@ static void split_transposed_padding(nnm_window *out, int i, int64_t full, int64
   if (total < 0) total = 0;
   out->pad_begin[i] = pad == NNM_PAD_SAME_UPPER ? total / 2 : total - total / 2;
   out->pad_end[i] = total - out->pad_begin[i];
-  out->output[i] = wanted;
 }
 
 static nnm_status transposed_output(const nnm_inference *inference, const nnm_node *node, nnm_window *out,
@@ -173,10 +172,8 @@ static nnm_status transposed_output(const nnm_inference *inference, const nnm_no
     if (wanted_count) split_transposed_padding(out, i, full, wanted[i], pad);
     else if (pad == NNM_PAD_SAME_UPPER || pad == NNM_PAD_SAME_LOWER)
       split_transposed_padding(out, i, full, out->input[i] * out->stride[i], pad);
-    else {
-      if (pad == NNM_PAD_VALID) out->pad_begin[i] = out->pad_end[i] = 0;
-      out->output[i] = full - out->pad_begin[i] - out->pad_end[i];
-    }
+    else if (pad == NNM_PAD_VALID) out->pad_begin[i] = out->pad_end[i] = 0;
+    out->output[i] = wanted_count ? wanted[i] : full - out->pad_begin[i] - out->pad_end[i];
   }
   return NNM_OK;
 }

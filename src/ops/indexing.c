@@ -16,16 +16,18 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < 
 /* One axis: negative bounds count from the end, and everything is clamped to the axis. */
 static void bound_axis(nnm_slice *slice, int32_t axis, int64_t size, int64_t start, int64_t end, int64_t step) {
   if (start < 0) start = start < -size ? -1 : start + size;
-  if (end < 0) end = end < -size ? -1 : end + size;
+  /* the highest numbers mean "to the end", which is the front when going backwards */
+  if (end == INT32_MAX || end == INT64_MAX) end = step > 0 ? size : -1;
+  else if (end < 0) end = end < -size ? -1 : end + size;
   if (step > 0) {
     start = clamp(start, 0, size);
     end = clamp(end, 0, size);
     slice->length[axis] = end > start ? (end - start - 1) / step + 1 : 0;
   } else {
-    start = clamp(start, -1, size - 1);
+    start = clamp(start, 0, size - 1); /* backwards, a start in front of the axis still takes the first element */
     end = clamp(end, -1, size - 1);
     /* step may be the lowest number there is: divide by it rather than negate it */
-    slice->length[axis] = start > end ? (end - start + 1) / step + 1 : 0;
+    slice->length[axis] = size && start > end ? (end - start + 1) / step + 1 : 0;
   }
   slice->start[axis] = clamp(start, 0, size);
   slice->step[axis] = step;

@@ -43,14 +43,14 @@ nnm_status nnm_pool_window(const nnm_inference *inference, const nnm_node *node,
     int64_t reach = (out->kernel[i] - 1) * out->dilation[i] + 1, size = out->input[i];
     if (pad == NNM_PAD_SAME_UPPER || pad == NNM_PAD_SAME_LOWER) {
       int64_t wanted = nnm_divide_up(size, out->stride[i]);
-      int64_t needed = (wanted - 1) * out->stride[i] + reach - size;
+      /* ONNX Runtime leaves the dilation out of it */
+      int64_t needed = (wanted - 1) * out->stride[i] + out->kernel[i] - size;
       if (needed < 0 || !wanted) needed = 0;
       out->pad_begin[i] = pad == NNM_PAD_SAME_LOWER ? nnm_divide_up(needed, 2) : needed / 2;
       out->pad_end[i] = needed - out->pad_begin[i];
-      out->output[i] = wanted;
-      continue;
+    } else if (pad == NNM_PAD_VALID) {
+      out->pad_begin[i] = out->pad_end[i] = 0;
     }
-    if (pad == NNM_PAD_VALID) out->pad_begin[i] = out->pad_end[i] = 0;
     out->output[i] = pooled_size(size, out->pad_begin[i], out->pad_end[i], reach, out->stride[i], round_up);
     if (out->output[i] <= 0)
       return nnm_fail_node(inference, node, error, "has a window of %lld over only %lld elements; give a larger input",
