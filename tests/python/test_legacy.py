@@ -44,7 +44,7 @@ def goldens(shared):
     for name in ("goldens-dev", "goldens-pb-dev", "goldens-quirks"):
         for entry in read_lines(shared / "parity" / f"{name}.jsonl.xz"):
             if isinstance(entry.get("rules"), dict):
-                found[entry["id"], entry["style"]] = {
+                found[entry["id"], entry.get("style", "")] = {
                     rule: entry["rules"][result["same_as"]]
                     if isinstance(result, dict) and "same_as" in result
                     else result
