@@ -137,7 +137,7 @@ static ptrdiff_t route(const forest_state *state, const nnm_kernel *kernel, floa
   estimate->has_predictor = true;
   estimate->in_range = !is_constant(forest) && in_range(forest, &state->ranges[index], row);
   if (is_constant(forest)) estimate->reason = "its forest knows a single latency, whatever the size";
-  else if (!estimate->in_range) estimate->reason = "outside of the sizes that its forest was trained on";
+  else if (!estimate->in_range) estimate->reason = "smaller or larger than what its forest was trained on";
   return (ptrdiff_t)index;
 }
 
