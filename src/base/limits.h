@@ -12,6 +12,7 @@ enum {
   NNM_LIMIT_TENSORS = 16 << 20,      /* tensors of one model */
   NNM_LIMIT_NODE_PORTS = 1 << 16,    /* inputs or outputs of one node */
   NNM_LIMIT_ATTRIBUTES = 1 << 12,    /* attributes of one node */
+  NNM_LIMIT_LIST_ITEMS = 1 << 24,    /* numbers or texts in one attribute */
   NNM_LIMIT_NAME_BYTES = 1 << 16,    /* one name */
   NNM_LIMIT_BLOCK_DEPTH = 64,        /* If/Loop/Scan bodies inside each other */
   NNM_LIMIT_FUNCTION_DEPTH = 32,     /* local functions calling each other */

@@ -123,10 +123,13 @@ static nnm_status set_graph(onnx_reader *reader, const nnm_wire_field *field, nn
 
 static nnm_status collect_numbers(onnx_reader *reader, const nnm_wire_field *field) {
   bool is_float = field->number == ATTRIBUTE_FLOATS, damaged = false;
-  NNM_TRY(nnm_wire_spend(&reader->file, field->type == NNM_WIRE_BYTES ? field->size / 4 : 0));
+  NNM_TRY(nnm_wire_spend(&reader->file, field->size));
   size_t at = 0;
   uint64_t number;
   while (nnm_wire_number(field, is_float ? NNM_WIRE_FIXED32 : NNM_WIRE_VARINT, &at, &number, &damaged)) {
+    if (reader->values.count == NNM_LIMIT_LIST_ITEMS)
+      return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
+                           "an attribute of more than %d numbers; store them as a tensor", NNM_LIMIT_LIST_ITEMS);
     double as_double = float_of(number);
     NNM_TRY(nnm_onnx_push(reader, &reader->values, is_float ? (void *)&as_double : (void *)&number));
   }

@@ -112,7 +112,7 @@ static nnm_status read_output(onnx_reader *reader, const nnm_wire_field *field) 
   nnm_tensor_id tensor;
   NNM_TRY(nnm_onnx_tensor_read(reader, &name, &tensor));
   if (tensor < 0) return fail_unnamed(reader, field, "an output of a function that is not there");
-  nnm_onnx_note_data_use(reader, tensor);
+  nnm_onnx_settle_input(reader, tensor);
   NNM_TRY(declare(reader, tensor, &type));
   return nnm_graph_builder_output(reader->builder, tensor, reader->file.error);
 }
@@ -135,7 +135,7 @@ static nnm_status read_weight(onnx_reader *reader, const nnm_wire_field *field) 
   if (!constant.name.size) return fail_unnamed(reader, field, "an initializer");
   nnm_tensor_id tensor;
   NNM_TRY(nnm_onnx_tensor_written(reader, &constant.name, &tensor));
-  nnm_onnx_note_data_use(reader, tensor); /* an input with a default is a weight already */
+  nnm_onnx_settle_input(reader, tensor);
   return nnm_graph_builder_weight(reader->builder, tensor, constant.constant, reader->file.error);
 }
 

@@ -109,7 +109,8 @@ typedef struct onnx_input_use {
 } onnx_input_use;
 nnm_status nnm_onnx_note_input(onnx_reader *reader, const nnm_wire_field *name, bool known_shape);
 void nnm_onnx_note_use(onnx_reader *reader, const nnm_node *node);
-void nnm_onnx_note_data_use(onnx_reader *reader, nnm_tensor_id tensor);
+/* An input that stays what it is: an output as well, or a weight already. */
+void nnm_onnx_settle_input(onnx_reader *reader, nnm_tensor_id tensor);
 nnm_status nnm_onnx_mark_weights(onnx_reader *reader);
 
 #endif

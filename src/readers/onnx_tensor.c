@@ -71,10 +71,7 @@ static nnm_status read_tensor(onnx_reader *reader, raw_tensor *tensor) {
   nnm_wire_field field = {0};
   while (nnm_wire_next(&message, &field)) {
     switch (field.number) {
-    case TENSOR_DIMS:
-      if (field.type == NNM_WIRE_VARINT) field.bytes = message.cursor.at; /* only for messages */
-      NNM_TRY(read_dims(reader, &field, tensor->dims, &tensor->rank));
-      break;
+    case TENSOR_DIMS: NNM_TRY(read_dims(reader, &field, tensor->dims, &tensor->rank)); break;
     case TENSOR_DATA_TYPE: tensor->type_number = field.value; break;
     case TENSOR_NAME: tensor->name = field; break;
     case TENSOR_RAW_DATA: tensor->raw = field; break;
@@ -135,7 +132,7 @@ static nnm_status decode_numbers(onnx_reader *reader, const raw_tensor *tensor, 
   *count = 0;
   while (nnm_wire_next(&message, &field)) {
     if (field.number != type.field) continue;
-    NNM_TRY(nnm_wire_spend(&reader->file, field.size / 4));
+    NNM_TRY(nnm_wire_spend(&reader->file, field.size));
     size_t at = 0;
     uint64_t number;
     bool damaged = false;
@@ -207,7 +204,6 @@ nnm_status nnm_onnx_sparse_constant(onnx_reader *reader, const nnm_wire_field *f
       NNM_TRY(read_tensor(reader, &values));
       continue;
     }
-    if (part.type == NNM_WIRE_VARINT) part.bytes = message.cursor.at; /* only for messages */
     NNM_TRY(read_dims(reader, &part, dense.dims, &dense.rank));
   }
   NNM_TRY(message.status);

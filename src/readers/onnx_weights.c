@@ -1,18 +1,19 @@
 /* Weights that a model takes as inputs (torch's export_params=False, and tools that drop initializers).
  *
- * A graph input counts as a weight when its shape is fully declared and
+ * A graph input counts as a weight when its shape is fully declared, it is no output, and
  *   1. everything that reads it does so through a port that takes weights in every network (the filter of a Conv, the
  *      scale of a BatchNormalization ...), or
- *   2. everything that reads it does so through such a port or one that often takes weights (an operand of Add, the
- *      second matrix of a MatMul, the table of a Gather ...), and there is evidence that the file was written without
- *      its parameters: the input is called like one, or stands behind an input that rule 1 made a weight (exporters
- *      list the data first).
- * Everything else is data: calling data a weight would hide a model's work, the other way round only costs a note. */
+ *   2. it is called as PyTorch calls parameters ("encoder.0.in_proj_weight"), or
+ *   3. everything that reads it does so through such a port or one that often takes weights (an operand of Add, the
+ *      second matrix of a MatMul, the table of a Gather ...), and it stands behind an input that is a weight by 1 or 2:
+ *      exporters list the data first.
+ * Everything else is data, as are parameters of an unusual name in front of all others: calling data a weight would hide
+ * work of the model, the other way round only leaves a constant operand to be counted as data. */
 #include <string.h>
 
 #include "readers/onnx_reader.h"
 
-enum port_kind { PORT_WEIGHT = 1, PORT_PERHAPS = 2, PORT_DATA = 4 };
+enum port_kind { PORT_WEIGHT = 1, PORT_PERHAPS = 2, PORT_DATA = 4, SETTLED = 8 };
 
 typedef struct weight_ports {
   const char *type;
@@ -56,15 +57,21 @@ static const weight_ports weight_port_table[] = {
 };
 enum { WEIGHT_PORT_ROWS = sizeof weight_port_table / sizeof weight_port_table[0] };
 
-static bool ends_with(const nnm_wire_field *name, const char *ending) {
-  size_t length = strlen(ending);
-  return name->size > length && !memcmp(name->bytes + name->size - length, ending, length);
+/* Whether the part of the name behind its last dot, which must be there, contains a word. */
+static bool is_named_like_weight(const nnm_wire_field *name) {
+  static const char *const words[] = {"weight", "bias", "running_mean", "running_var"};
+  size_t start = name->size;
+  while (start > 0 && name->bytes[start - 1] != '.') start--;
+  for (size_t w = 0; start > 0 && w < sizeof words / sizeof words[0]; w++) {
+    size_t length = strlen(words[w]);
+    for (size_t at = start; at + length <= name->size; at++)
+      if (!memcmp(name->bytes + at, words[w], length)) return true;
+  }
+  return false;
 }
 
 nnm_status nnm_onnx_note_input(onnx_reader *reader, const nnm_wire_field *name, bool known_shape) {
-  bool named = ends_with(name, ".weight") || ends_with(name, ".bias") || ends_with(name, ".running_mean") ||
-               ends_with(name, ".running_var");
-  return nnm_onnx_push(reader, &reader->input_uses, &(onnx_input_use){known_shape, named, 0});
+  return nnm_onnx_push(reader, &reader->input_uses, &(onnx_input_use){known_shape, is_named_like_weight(name), 0});
 }
 
 static uint8_t kind_of_port(const weight_ports *row, uint32_t port) {
@@ -85,19 +92,22 @@ void nnm_onnx_note_use(onnx_reader *reader, const nnm_node *node) {
   }
 }
 
-void nnm_onnx_note_data_use(onnx_reader *reader, nnm_tensor_id tensor) {
+void nnm_onnx_settle_input(onnx_reader *reader, nnm_tensor_id tensor) {
   if (tensor >= 0 && (size_t)tensor < reader->input_uses.count)
-    ONNX_ITEM(reader->input_uses, onnx_input_use, tensor)->ports |= PORT_DATA;
+    ONNX_ITEM(reader->input_uses, onnx_input_use, tensor)->ports |= SETTLED;
+}
+
+static bool is_weight(const onnx_input_use *use, bool behind_weight) {
+  if (!use->known_shape || !use->ports || (use->ports & SETTLED)) return false;
+  if (use->ports == PORT_WEIGHT || use->named_like_weight) return true;
+  return behind_weight && !(use->ports & PORT_DATA);
 }
 
 nnm_status nnm_onnx_mark_weights(onnx_reader *reader) {
   bool behind_weight = false;
   for (size_t i = 0; i < reader->input_uses.count; i++) {
-    const onnx_input_use *use = ONNX_ITEM(reader->input_uses, onnx_input_use, i);
-    if (!use->known_shape || !use->ports || (use->ports & PORT_DATA)) continue;
-    bool surely = use->ports == PORT_WEIGHT;
-    if (!surely && !use->named_like_weight && !behind_weight) continue;
-    behind_weight |= surely;
+    if (!is_weight(ONNX_ITEM(reader->input_uses, onnx_input_use, i), behind_weight)) continue;
+    behind_weight = true;
     NNM_TRY(nnm_graph_builder_weight(reader->builder, (nnm_tensor_id)i, NULL, reader->file.error));
   }
   return NNM_OK;

@@ -84,6 +84,8 @@ bool nnm_wire_next(nnm_wire_message *message, nnm_wire_field *field) {
       return fault(message, start, "there is no protobuf field");
     field->number = (uint32_t)number;
     field->type = (uint8_t)(1U << (key & 7));
+    field->bytes = start;
+    field->size = 0;
     if (!read_value(cursor, field)) return fault(message, start, "a field has an impossible length or type");
     if (number >= schema->count || !schema->accepts[number]) continue;
     if (!(schema->accepts[number] & field->type)) return fault(message, start, "a field has the wrong type");

@@ -46,8 +46,8 @@ typedef struct nnm_wire_field {
   uint32_t number;
   uint8_t type;               /* one of NNM_WIRE_... */
   uint64_t value;             /* VARINT, FIXED64, FIXED32 */
-  const unsigned char *bytes; /* BYTES: the payload, in place */
-  size_t size;                /* bytes */
+  const unsigned char *bytes; /* BYTES: the payload, in place; else where the field starts */
+  size_t size;                /* bytes of the payload, else 0 */
 } nnm_wire_field;
 
 nnm_wire_message nnm_wire_open(nnm_wire_file *file, const nnm_wire_schema *schema, const unsigned char *bytes,

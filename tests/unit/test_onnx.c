@@ -318,13 +318,14 @@ static void test_weights_as_inputs(void **state) {
   (void)state;
   nnm_graph *graph = read_good("y_weights_as_inputs.onnx");
   static const char *const weights[] = {"conv.weight", "conv.bias", "bn.weight", "bn.bias", "m",
-                                        "v",           "fc",        "offset",    "default"};
+                                        "v",           "fc",        "offset",    "default", "rnn.weight_ih_l0"};
   static const char *const data[] = {"x", "other_data", "dynamic"};
   for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++)
     expect_flags(graph, weights[i], NNM_TENSOR_WEIGHT | NNM_TENSOR_LISTED);
   for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) expect_flags(graph, data[i], NNM_TENSOR_INPUT);
+  expect_flags(graph, "handed.weight", NNM_TENSOR_INPUT | NNM_TENSOR_OUTPUT);
   expect_dims(tensor(graph, "conv.weight"), DIMS(4, 3, 3, 3));
-  assert_int_equal(graph->blocks[0].input_count, 3);
+  assert_int_equal(graph->blocks[0].input_count, 4);
   done(graph);
 }
 

@@ -375,9 +375,16 @@ def write_weights_as_inputs():
         value("dynamic", ["k"]),
         value("default", [2]),
     ]
+    inputs += [value("rnn.weight_ih_l0", [8, 4]), value("handed.weight", [4])]
+    nodes.append(node("Slice", ["rnn.weight_ih_l0", "from", "to"], ["sliced"]))
+    nodes += [node("Constant", [], ["from"], value_ints=[0]), node("Constant", [], ["to"], value_ints=[4])]
+    nodes.append(node("Relu", ["handed.weight"], ["handed"]))
     nodes.append(node("PRelu", ["h", "dynamic"], ["z"]))
     nodes.append(node("PRelu", ["h", "default"], ["zz"]))
-    good("weights_as_inputs", model(graph(nodes, inputs, [Y], [array("default", [1, 2], "float32")])))
+    good(
+        "weights_as_inputs",
+        model(graph(nodes, inputs, [Y, value("handed.weight", [4])], [array("default", [1, 2], "float32")])),
+    )
 
 
 def write_by_hand():
