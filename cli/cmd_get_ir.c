@@ -9,8 +9,7 @@
 #include "output.h"
 #include "session.h"
 
-/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json", and a name that does not
- * end in ".json" gets that. malloc'ed. */
+/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json". malloc'ed. */
 static char *default_name(const char *path) {
   static const char suffix[] = ".onnx", instead[] = "_onnx_ir.json";
   const char *name = base_name(path);
@@ -79,11 +78,14 @@ int run_get_ir(const cli_command *command, const cli_settings *settings) {
   size_t count = settings->onnx.count + settings->nnmeter_ir.count + settings->files.count;
   if (!count) return usage_error(command, "no model given; please run \"nn-meter get_ir --help\" to see guidance");
   if (count > 1) return usage_error(command, "one model at a time");
-  const text_list *given = settings->onnx.count ? &settings->onnx : settings->nnmeter_ir.count ? &settings->nnmeter_ir
-                                                                                             : &settings->files;
+  const text_list *given = settings->onnx.count         ? &settings->onnx
+                           : settings->nnmeter_ir.count ? &settings->nnmeter_ir
+                                                        : &settings->files;
   char *path = strdup(given->items[0]);
   model_input input = {.path = path,
-                       .format = settings->onnx.count ? "onnx" : settings->nnmeter_ir.count ? "nnmeter-ir" : NULL};
+                       .format = settings->onnx.count         ? "onnx"
+                                 : settings->nnmeter_ir.count ? "nnmeter-ir"
+                                                              : NULL};
   shape_arguments shapes;
   int status = parse_shapes(command, settings, &shapes);
   if (!status) status = path ? convert(&input, &shapes.options, settings->output) : EXIT_FAILED;

@@ -71,9 +71,12 @@ static int run_opened(inspect_run *inspection) {
 }
 
 int run_inspect(const cli_command *command, const cli_settings *settings) {
-  static const nnm_stage stages[] = {[STAGE_GRAPH] = NNM_STAGE_GRAPH, [STAGE_SHAPES] = NNM_STAGE_SHAPES,
-                                     [STAGE_KERNELS] = NNM_STAGE_KERNELS, [STAGE_FEATURES] = NNM_STAGE_FEATURES};
-  inspect_run inspection = {.settings = settings, .stage = stages[settings->stage], .options = predict_options_of(settings)};
+  static const nnm_stage stages[] = {[STAGE_GRAPH] = NNM_STAGE_GRAPH,
+                                     [STAGE_SHAPES] = NNM_STAGE_SHAPES,
+                                     [STAGE_KERNELS] = NNM_STAGE_KERNELS,
+                                     [STAGE_FEATURES] = NNM_STAGE_FEATURES};
+  inspect_run inspection = {
+      .settings = settings, .stage = stages[settings->stage], .options = predict_options_of(settings)};
   if (!settings->onnx.count && !settings->nnmeter_ir.count && !settings->files.count)
     return usage_error(command, "no model given; please run \"nn-meter inspect --help\" to see guidance");
   if (settings->predictors.count > 1 || (settings->predictors.count && !strcmp(settings->predictors.items[0], "all")))

@@ -39,7 +39,8 @@ typedef struct predict_outcome {
 
 /* ------------------------------------------------------------------------------------------------ one model */
 
-static void report_fault(const predict_run *run, const model_input *input, const nnm_error *fault, predict_outcome *outcome) {
+static void report_fault(const predict_run *run, const model_input *input, const nnm_error *fault,
+                         predict_outcome *outcome) {
   nnm_error shown = *fault;
   if (!shown.file[0]) snprintf(shown.file, sizeof shown.file, "%s", input->path);
   print_error(outcome->messages, NULL, &shown);
@@ -71,7 +72,8 @@ static void say_notes(const predict_run *run, const model_input *input, const nn
   char subject[1024];
   snprintf(subject, sizeof subject, "%.800s (%.200s)", input->path, nnm_predictor_get_info(predictor)->name);
   if (prediction->coverage < 1)
-    print_message(outcome->messages, "note", subject, "%.1f %% of the latency is from kernels within the training range",
+    print_message(outcome->messages, "note", subject,
+                  "%.1f %% of the latency is from kernels within the training range",
                   (double)(long)(prediction->coverage * 1000) / 10);
   for (size_t i = 0; i < prediction->note_count; i++)
     print_message(outcome->messages, "note", subject, "%s", prediction->notes[i]);
@@ -96,10 +98,10 @@ static nnm_status write_result(const predict_run *run, const nnm_model *model, c
   char *text = NULL;
   nnm_status status;
   switch (run->format) {
-    case FORMAT_JSON:
-    case FORMAT_JSON_LINES: status = nnm_report_json(prediction, model, predictor, breakdown, &text, error); break;
-    case FORMAT_CSV: status = nnm_report_csv(prediction, model, predictor, breakdown, &text, error); break;
-    default: status = nnm_report_line(prediction, model, &text, error); break;
+  case FORMAT_JSON:
+  case FORMAT_JSON_LINES: status = nnm_report_json(prediction, model, predictor, breakdown, &text, error); break;
+  case FORMAT_CSV: status = nnm_report_csv(prediction, model, predictor, breakdown, &text, error); break;
+  default: status = nnm_report_line(prediction, model, &text, error); break;
   }
   if (status != NNM_OK) return status;
   const nnm_predictor_info *info = nnm_predictor_get_info(predictor);
@@ -261,8 +263,11 @@ static int predict_all(predict_run *run) {
 }
 
 static result_format format_of(const cli_settings *settings) {
-  return settings->json ? FORMAT_JSON : settings->jsonl ? FORMAT_JSON_LINES : settings->csv ? FORMAT_CSV
-         : settings->breakdown ? FORMAT_TABLE : FORMAT_LINES;
+  return settings->json        ? FORMAT_JSON
+         : settings->jsonl     ? FORMAT_JSON_LINES
+         : settings->csv       ? FORMAT_CSV
+         : settings->breakdown ? FORMAT_TABLE
+                               : FORMAT_LINES;
 }
 
 static void say_start(const predict_run *run) {
@@ -292,9 +297,12 @@ int run_predict(const cli_command *command, const cli_settings *settings) {
   if (!settings->onnx.count && !settings->nnmeter_ir.count && !settings->files.count)
     return usage_error(command, "no model given; please run \"nn-meter predict --help\" to see guidance");
   if (!settings->predictors.count)
-    return usage_error(command, "You must specify a predictor. Use \"nn-meter --list-predictors\" to see all supporting "
-                                "predictors.");
-  predict_run run = {.settings = settings, .format = format_of(settings), .columns = terminal_columns(),
+    return usage_error(command,
+                       "You must specify a predictor. Use \"nn-meter --list-predictors\" to see all supporting "
+                       "predictors.");
+  predict_run run = {.settings = settings,
+                     .format = format_of(settings),
+                     .columns = terminal_columns(),
                      .options = predict_options_of(settings)};
   int status = parse_shapes(command, settings, &run.shapes);
   if (!status) status = run_opened(&run);

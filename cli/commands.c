@@ -4,6 +4,8 @@
 
 #include "commands.h"
 
+/* Rows of a table are easier to read than what the formatter makes of them. */
+/* clang-format off */
 #define TARGET(member) offsetof(cli_settings, member)
 #define FLAG(long_name, letter_, member, text) \
   {.name = long_name, .letter = letter_, .kind = OPTION_FLAG, .target = TARGET(member), .help = text}
@@ -67,9 +69,9 @@ const cli_command main_command = {
     .name = "",
     .arguments = "COMMAND ...",
     .summary = "predict how long a neural network takes on an edge device",
-    .description = "Predicts how long a neural network takes on an edge device, from the model file alone. Results go to "
-                   "standard output, everything else to standard error. Exit status: 0 all well, 1 something failed, "
-                   "2 wrong usage.",
+    .description = "Predicts how long a neural network takes on an edge device, from the model file alone. Results go "
+                   "to standard output, everything else to standard error. Exit status: 0 all well, 1 something "
+                   "failed, 2 wrong usage.",
     .options = main_options,
     .examples = main_examples,
     .run = run_main,
@@ -89,8 +91,8 @@ static const cli_option predict_options[] = {
      .help = "print comma-separated values: a row per result, or with --breakdown per kernel"},
     TEXT("output", 'o', output, "FILE", HINT_FILE, "write the results to FILE, whole or not at all"),
     FLAG("strict", 0, strict, "fail a model when anything about it is guessed, extrapolated or left out"),
-    {.name = "jobs", .letter = 'j', .kind = OPTION_NUMBER, .target = TARGET(jobs), .value = "N", .least = 0, .most = 256,
-     .help = "models worked on at the same time, 0 for one per processor; the order of the results stays"},
+    {.name = "jobs", .letter = 'j', .kind = OPTION_NUMBER, .target = TARGET(jobs), .value = "N", .least = 0,
+     .most = 256, .help = "models worked on at the same time, 0 for one per processor; the order of the results stays"},
     SHAPE_OPTIONS,
     RULE_OPTIONS,
     COMMON_OPTIONS,
@@ -184,30 +186,33 @@ static const cli_example help_examples[] = {
 
 const cli_command commands[] = {
     {.name = "predict", .alias = "lat_pred", .summary = "predict the latency of models", .arguments = "[FILE ...]",
-     .description = "Predicts the latency of models in milliseconds. Files that are named without an option are recognised by "
-                    "their content; of a folder, the model files directly in it are taken, sorted by name. A model that "
-                    "cannot be read is reported, and the others go on.",
+     .description = "Predicts the latency of models in milliseconds. Files that are named without an option are "
+                    "recognised by their content; of a folder, the model files directly in it are taken, sorted by "
+                    "name. A model that cannot be read is reported, and the others go on.",
      .options = predict_options, .examples = predict_examples, .most_arguments = (size_t)-1, .run = run_predict},
     {.name = "get_ir", .alias = "getir", .summary = "write a model's nn-Meter IR graph", .arguments = "[FILE]",
-     .description = "Writes the nn-Meter IR graph of a model as JSON, which predict --nn-meter-ir and nn-Meter 2.0 read.",
+     .description = "Writes the nn-Meter IR graph of a model as JSON, which predict --nn-meter-ir and nn-Meter 2.0 "
+                    "read.",
      .options = get_ir_options, .examples = get_ir_examples, .most_arguments = 1, .run = run_get_ir},
     {.name = "inspect", .summary = "print what one stage makes of a model", .arguments = "[FILE ...]",
-     .description = "Prints what a stage on the way from file to latency makes of a model: the graph as read, the shape of "
-                    "every tensor, the kernels, or the features the predictor sees.",
+     .description = "Prints what a stage on the way from file to latency makes of a model: the graph as read, the shape "
+                    "of every tensor, the kernels, or the features the predictor sees.",
      .options = inspect_options, .examples = inspect_examples, .most_arguments = (size_t)-1, .run = run_inspect},
     {.name = "import-predictor", .summary = "register a predictor made with nn-Meter 2.0", .arguments = "FOLDER",
-     .description = "Reads a folder of nn-Meter 2.0's scikit-learn pickles with its fusion_rules.json, executing nothing that "
-                    "is in them, and registers them as a predictor under NN_METER_HOME (default ~/.nn_meter).",
+     .description = "Reads a folder of nn-Meter 2.0's scikit-learn pickles with its fusion_rules.json, executing nothing "
+                    "that is in them, and registers them as a predictor under NN_METER_HOME (default ~/.nn_meter).",
      .options = import_options, .examples = import_examples, .most_arguments = 1, .run = run_import},
     {.name = "completion", .summary = "print a completion script for a shell", .arguments = "bash|zsh|fish",
      .description = "Prints a script that completes nn-meter's commands, options and predictor names.",
-     .options = completion_options, .examples = completion_examples, .argument_choices = shell_names, .most_arguments = 1,
-     .run = run_completion},
+     .options = completion_options, .examples = completion_examples, .argument_choices = shell_names,
+     .most_arguments = 1, .run = run_completion},
     {.name = "help", .summary = "print help on a command", .arguments = "[COMMAND]",
      .description = "Prints help on a command, or on all of them.", .options = help_options, .examples = help_examples,
      .most_arguments = 1, .run = run_help},
     {0},
 };
+
+/* clang-format on */
 
 const cli_command *find_command(const char *name) {
   for (const cli_command *command = commands; command->name; command++)

@@ -1,11 +1,11 @@
-/* Completion scripts for bash, zsh and fish, from the table of options. Names of predictors are asked of the program when
- * they are completed, so that imported ones are among them. */
+/* Completion scripts for bash, zsh and fish, from the table of options. Names of predictors are asked of the program
+ * when they are completed, so that imported ones are among them. */
 #include <string.h>
 
 #include "help.h"
 
 /* Only harmless names: bash expands what it is offered, and a predictor file may call itself anything. */
-#define PREDICTOR_NAMES                \
+#define PREDICTOR_NAMES                       \
   "nn-meter --list-predictors 2>/dev/null | " \
   "sed -n 's/.*\\[Predictor\\] \\([A-Za-z0-9_.-]*\\): version=.*/\\1/p'; echo all"
 
@@ -47,7 +47,8 @@ static void bash_command(FILE *to, const cli_command *command) {
   fputs("' -- \"$word\"));\n      else ", to);
   if (command->argument_choices) {
     fputs("COMPREPLY=($(compgen -W '", to);
-    for (size_t i = 0; command->argument_choices[i]; i++) fprintf(to, "%s%s", i ? " " : "", command->argument_choices[i]);
+    for (size_t i = 0; command->argument_choices[i]; i++)
+      fprintf(to, "%s%s", i ? " " : "", command->argument_choices[i]);
     fputs("' -- \"$word\")); fi ;;\n", to);
   } else {
     fputs("mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); fi ;;\n", to);
@@ -59,7 +60,8 @@ static void print_bash(FILE *to) {
         "  local word=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD-1]} command= i\n"
         "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
         "    case ${COMP_WORDS[i]} in -*) ;; *) command=${COMP_WORDS[i]}; break ;; esac\n  done\n"
-        "  COMPREPLY=()\n  case $command in\n", to);
+        "  COMPREPLY=()\n  case $command in\n",
+        to);
   for (const cli_command *command = commands; command->name; command++) bash_command(to, command);
   fputs("    '') COMPREPLY=($(compgen -W '", to);
   for (const cli_command *command = commands; command->name; command++) fprintf(to, "%s ", command->name);
@@ -106,7 +108,8 @@ static void zsh_arguments(FILE *to, const cli_command *command) {
     if (option->kind != OPTION_REFUSED) zsh_option(to, option);
   if (command->argument_choices) {
     fputs("    '1:argument:(", to);
-    for (size_t i = 0; command->argument_choices[i]; i++) fprintf(to, "%s%s", i ? " " : "", command->argument_choices[i]);
+    for (size_t i = 0; command->argument_choices[i]; i++)
+      fprintf(to, "%s%s", i ? " " : "", command->argument_choices[i]);
     fputs(")'\n", to);
   } else if (command->name[0]) {
     fputs("    '*:file:_files'\n", to);
@@ -118,7 +121,8 @@ static void zsh_arguments(FILE *to, const cli_command *command) {
 static void print_zsh(FILE *to) {
   fputs("#compdef nn-meter\n# zsh completion for nn-meter\n"
         "_nn_meter_predictors() {\n  local -a names\n  names=(${(f)\"$(" PREDICTOR_NAMES ")\"})\n"
-        "  compadd -a names\n}\n_nn_meter_commands() {\n  local -a names\n  names=(\n", to);
+        "  compadd -a names\n}\n_nn_meter_commands() {\n  local -a names\n  names=(\n",
+        to);
   for (const cli_command *command = commands; command->name; command++) {
     fprintf(to, "    '%s:", command->name);
     zsh_text(to, command->summary);
@@ -149,8 +153,9 @@ static void fish_text(FILE *to, const char *text) {
 static void fish_condition(FILE *to, const cli_command *command) {
   fputs("complete -c nn-meter -n ", to);
   if (!command->name[0]) fputs("__fish_use_subcommand", to);
-  else fprintf(to, "'__fish_seen_subcommand_from %s%s%s'", command->name, command->alias ? " " : "",
-               command->alias ? command->alias : "");
+  else
+    fprintf(to, "'__fish_seen_subcommand_from %s%s%s'", command->name, command->alias ? " " : "",
+            command->alias ? command->alias : "");
 }
 
 static void fish_option(FILE *to, const cli_command *command, const cli_option *option) {

@@ -83,7 +83,8 @@ static void print_commands(FILE *to) {
   fputs("\ncommands:\n", to);
   for (const cli_command *command = commands; command->name; command++) {
     char name[64];
-    snprintf(name, sizeof name, "%s%s%s", command->name, command->alias ? ", " : "", command->alias ? command->alias : "");
+    snprintf(name, sizeof name, "%s%s%s", command->name, command->alias ? ", " : "",
+             command->alias ? command->alias : "");
     fprintf(to, "  %-*s%s\n", OPTION_INDENT - 2, name, command->summary);
   }
 }

@@ -4,10 +4,10 @@
 
 #include "options.h"
 
-void print_usage(const cli_command *command, FILE *to);   /* the usage line(s) */
-void print_help(const cli_command *command, FILE *to);    /* usage, description, options, examples */
-void print_manual(FILE *to);                          /* nn-meter(1), troff with man macros */
-bool print_completion(const char *shell, FILE *to);   /* bash, zsh or fish; false for any other */
+void print_usage(const cli_command *command, FILE *to); /* the usage line(s) */
+void print_help(const cli_command *command, FILE *to);  /* usage, description, options, examples */
+void print_manual(FILE *to);                            /* nn-meter(1), troff with man macros */
+bool print_completion(const char *shell, FILE *to);     /* bash, zsh or fish; false for any other */
 
 /* "-o FILE, --output FILE"; writes into buffer and returns it. */
 const char *option_label(const cli_option *option, char *buffer, size_t size);

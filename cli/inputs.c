@@ -67,7 +67,9 @@ static bool add_folder(model_inputs *inputs, const char *folder, const char *for
   char *fault = malloc(256);
   if (fault)
     snprintf(fault, 256, "no model in this folder; looked for %s, not in folders below",
-             !format ? "*.onnx and *.json" : !strcmp(format, "onnx") ? "*.onnx" : "*.json");
+             !format                   ? "*.onnx and *.json"
+             : !strcmp(format, "onnx") ? "*.onnx"
+                                       : "*.json");
   return fault && add_input(inputs, strdup(folder), format, fault);
 }
 
@@ -119,7 +121,8 @@ static size_t parse_dims(const char *text, int64_t dims[MOST_DIMS]) {
 int parse_shapes(const cli_command *command, const cli_settings *settings, shape_arguments *out) {
   size_t count = settings->input_shapes.count, name_bytes = 1;
   for (size_t i = 0; i < count; i++) name_bytes += strlen(settings->input_shapes.items[i]) + 1;
-  *out = (shape_arguments){.shapes = calloc(count + 1, sizeof *out->shapes), .names = malloc(name_bytes),
+  *out = (shape_arguments){.shapes = calloc(count + 1, sizeof *out->shapes),
+                           .names = malloc(name_bytes),
                            .dims = calloc(count + 1, MOST_DIMS * sizeof *out->dims)};
   if (!out->shapes || !out->names || !out->dims) return usage_error(command, "out of memory");
   char *names = out->names;
@@ -129,8 +132,10 @@ int parse_shapes(const cli_command *command, const cli_settings *settings, shape
     int64_t *dims = out->dims + i * MOST_DIMS;
     size_t rank = parse_dims(colon ? colon + 1 : text, dims), length = colon ? (size_t)(colon - text) : 0;
     if (!rank)
-      return usage_error(command, "argument --input-shape: invalid shape '%s': give name:1x3x224x224, or 1x3x224x224 for "
-                         "models with one input", text);
+      return usage_error(command,
+                         "argument --input-shape: invalid shape '%s': give name:1x3x224x224, or 1x3x224x224 for "
+                         "models with one input",
+                         text);
     memcpy(names, text, length);
     names[length] = '\0';
     out->shapes[i] = (nnm_input_shape){.name = names, .rank = rank, .dims = dims};

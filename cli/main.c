@@ -30,8 +30,9 @@ static int unknown_command(const char *name) {
     length += (size_t)snprintf(list + length, sizeof list - length, "%s'%s'", i ? ", " : "", names[i]);
   struct stat info;
   if (!stat(name, &info))
-    return usage_error(&main_command, "'%s' is no command (choose from %s); for a model: nn-meter predict --predictor NAME %s",
-                       name, list, name);
+    return usage_error(&main_command,
+                       "'%s' is no command (choose from %s); for a model: nn-meter predict --predictor NAME %s", name,
+                       list, name);
   const char *near = nearest_name(name, names);
   return usage_error(&main_command, "argument COMMAND: invalid choice: '%s' (choose from %s)%s%s%s", name, list,
                      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");

@@ -79,7 +79,9 @@ void print_manual(FILE *to) {
   fputs(".SH COMMANDS\n", to);
   for (const cli_command *command = commands; command->name; command++) put_command(to, command);
   fputs(".SH EXIT STATUS\n.TP\n0\nall is well\n.TP\n1\nsomething failed: a model, a predictor, a file\n.TP\n2\n"
-        "wrong usage\n.SH ENVIRONMENT\n.TP\n.B NN_METER_HOME\nwhere imported predictors are kept; ~/.nn_meter when not set\n"
-        ".SH EXAMPLES\n", to);
+        "wrong usage\n.SH ENVIRONMENT\n.TP\n.B NN_METER_HOME\nwhere imported predictors are kept; ~/.nn_meter when not "
+        "set\n"
+        ".SH EXAMPLES\n",
+        to);
   put_examples(to, &main_command);
 }

@@ -88,21 +88,22 @@ static int set_choice(const option_parser *parser, const cli_option *option, con
   char list[256] = "";
   for (size_t i = 0, length = 0; option->choices[i] && length < sizeof list; i++)
     length += (size_t)snprintf(list + length, sizeof list - length, "%s'%s'", i ? ", " : "", option->choices[i]);
-  return usage_error(parser->command, "argument --%s: invalid choice: '%s' (choose from %s)", option->name, value, list);
+  return usage_error(parser->command, "argument --%s: invalid choice: '%s' (choose from %s)", option->name, value,
+                     list);
 }
 
 static int set_value(const option_parser *parser, const cli_option *option, const char *value) {
   char *target = (char *)parser->settings + option->target;
   switch (option->kind) {
-    case OPTION_NUMBER: return set_number(parser, option, value);
-    case OPTION_CHOICE: return set_choice(parser, option, value);
-    case OPTION_VERSION:
-      if (value[0] < '0' || value[0] > '9')
-        return usage_error(parser->command, "argument --%s: invalid float value: '%s'", option->name, value);
-      *(const char **)(void *)target = value;
-      return EXIT_ALL_WELL;
-    case OPTION_TEXT: *(const char **)(void *)target = value; return EXIT_ALL_WELL;
-    default: return text_list_add((text_list *)(void *)target, value) ? EXIT_ALL_WELL : fail_memory(parser->command);
+  case OPTION_NUMBER: return set_number(parser, option, value);
+  case OPTION_CHOICE: return set_choice(parser, option, value);
+  case OPTION_VERSION:
+    if (value[0] < '0' || value[0] > '9')
+      return usage_error(parser->command, "argument --%s: invalid float value: '%s'", option->name, value);
+    *(const char **)(void *)target = value;
+    return EXIT_ALL_WELL;
+  case OPTION_TEXT: *(const char **)(void *)target = value; return EXIT_ALL_WELL;
+  default: return text_list_add((text_list *)(void *)target, value) ? EXIT_ALL_WELL : fail_memory(parser->command);
   }
 }
 

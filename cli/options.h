@@ -28,7 +28,7 @@ typedef struct cli_settings {
   const char *predictor_version, *fusion_rules, *output, *name, *import_version;
   bool breakdown, json, jsonl, csv, strict;
   long jobs, batch_size;
-  int compat, stage; /* compat_choice, stage_choice */
+  int compat, stage;   /* compat_choice, stage_choice */
   const char *refused; /* unused: target of options that are only known to be refused with a reason */
 } cli_settings;
 
@@ -51,7 +51,7 @@ typedef struct cli_option {
   const char *name;  /* without the dashes */
   const char *value; /* what stands for the value in help; NULL for flags */
   const char *help;
-  size_t target; /* offset in settings */
+  size_t target;              /* offset in settings */
   const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
   long least, most;           /* OPTION_NUMBER */
   option_kind kind;
@@ -66,19 +66,19 @@ typedef struct cli_example {
 } cli_example;
 
 typedef struct cli_command {
-  const char *name, *alias; /* alias may be NULL */
-  const char *summary;      /* one line */
-  const char *arguments;    /* of the usage line: "[FILE ...]" */
-  const char *description;  /* paragraphs of --help and the man page */
-  const cli_option *options;    /* up to one without a name */
-  const cli_example *examples;  /* up to one without a command */
+  const char *name, *alias;            /* alias may be NULL */
+  const char *summary;                 /* one line */
+  const char *arguments;               /* of the usage line: "[FILE ...]" */
+  const char *description;             /* paragraphs of --help and the man page */
+  const cli_option *options;           /* up to one without a name */
+  const cli_example *examples;         /* up to one without a command */
   const char *const *argument_choices; /* what the arguments may be; NULL: files */
   size_t most_arguments;
   int (*run)(const struct cli_command *command, const cli_settings *settings);
 } cli_command;
 
-extern const cli_command main_command;  /* what may stand before a command */
-extern const cli_command commands[];    /* up to one without a name */
+extern const cli_command main_command;             /* what may stand before a command */
+extern const cli_command commands[];               /* up to one without a name */
 const cli_command *find_command(const char *name); /* by name or alias; NULL */
 
 /* The option of exactly that name or of a unique beginning; NULL when there is none, with *candidates > 1 when the

@@ -20,7 +20,8 @@ static void remove_unfinished(int number) {
 }
 
 static bool fail(cli_output *output, const char *what) {
-  print_message(stderr, "error", output->path ? output->path : "standard output", "cannot %s: %s", what, strerror(errno));
+  print_message(stderr, "error", output->path ? output->path : "standard output", "cannot %s: %s", what,
+                strerror(errno));
   output_discard(output);
   return false;
 }

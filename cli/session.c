@@ -43,8 +43,9 @@ static bool open_all(const char *version, predictor_set *set) {
     before = info->name;
   }
   if (opened && !set->count) {
-    print_message(stderr, "error", NULL, "this build has no predictors and none is registered; see nn-meter help "
-                                         "import-predictor");
+    print_message(stderr, "error", NULL,
+                  "this build has no predictors and none is registered; see nn-meter help "
+                  "import-predictor");
     opened = false;
   }
   nnm_predictor_list_free(list);

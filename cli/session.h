@@ -15,8 +15,8 @@ void close_predictors(predictor_set *set);
 
 nnm_predict_options predict_options_of(const cli_settings *settings);
 
-/* A model, and its shapes unless they could not be inferred: an nn-Meter IR document carries shapes of its own, which are
- * enough for kernels as nn-Meter 2.0 makes them. */
+/* A model, and its shapes unless they could not be inferred: an nn-Meter IR document carries shapes of its own, which
+ * are enough for kernels as nn-Meter 2.0 makes them. */
 typedef struct loaded_model {
   nnm_model *model;
   bool has_shapes;

@@ -25,8 +25,7 @@ static nnm_status detect(nnm_detection *detection, const nnm_fusion_rules *rules
   /* a document says its shapes itself; for what nn-Meter 2.0 made of it they need not agree with ours */
   if (!model->shapes && !(detection->compat && is_document))
     return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "shapes are not inferred yet; call nnm_model_infer_shapes first");
-  if (!detection->compat)
-    return nnm_detect_kernels(model->graph, model->shapes, rules, &detection->kernels, error);
+  if (!detection->compat) return nnm_detect_kernels(model->graph, model->shapes, rules, &detection->kernels, error);
   if (!is_document) NNM_TRY(nnm_ir_from_graph(model->graph, model->shapes, &detection->own_ir, error));
   detection->ir = is_document ? model->ir : detection->own_ir;
   return nnm_detect_compat_kernels(detection->ir, model->shapes ? model->graph : NULL, model->shapes, rules,
@@ -38,7 +37,8 @@ nnm_status nnm_detect_model_kernels(const nnm_model *model, const nnm_predictor 
   *out = (nnm_detection){.model = model, .compat = wants_compat(predictor, options)};
   const char *path = options ? options->fusion_rules_path : NULL;
   if (!path && !predictor)
-    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "kernels need fusion rules; name a predictor or a fusion rules file");
+    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL,
+                    "kernels need fusion rules; name a predictor or a fusion rules file");
   if (path) NNM_TRY(read_rules(path, &out->own_rules, error));
   nnm_status status = detect(out, path ? out->own_rules : predictor->rules, error);
   if (status != NNM_OK) nnm_detection_free(out);
@@ -131,8 +131,8 @@ static nnm_status describe_shapes(const nnm_detection *detection, const nnm_kern
   size_t count = from_compat ? compat->input_tensor_count : shapes ? kernel->input_count : 0;
   nnm_kernel_shape *inputs = NNM_ARENA_ARRAY(arena, nnm_kernel_shape, count);
   if (!inputs) return nnm_fail_memory(error);
-  bool channels_first = kernel->member_count &&
-                        detection->model->graph->nodes[kernel->members[0]].layout == NNM_CHANNELS_FIRST;
+  bool channels_first =
+      kernel->member_count && detection->model->graph->nodes[kernel->members[0]].layout == NNM_CHANNELS_FIRST;
   for (size_t i = 0; i < count; i++) {
     nnm_shape shape = from_compat ? compat->input_tensors[i] : shapes->tensors[kernel->inputs[i]];
     NNM_TRY(copy_shape(arena, shape, !from_compat && channels_first, &inputs[i], error));

@@ -36,21 +36,21 @@ static void write_constant(nnm_text *text, const nnm_constant *constant) {
 
 static void write_attribute_value(nnm_text *text, const nnm_attribute *attribute) {
   switch (attribute->kind) {
-    case NNM_ATTRIBUTE_INT: nnm_text_printf(text, "%lld", (long long)attribute->as.integer); break;
-    case NNM_ATTRIBUTE_FLOAT: nnm_write_json_number(text, attribute->as.number); break;
-    case NNM_ATTRIBUTE_TEXT: nnm_write_json_text(text, attribute->as.text); break;
-    case NNM_ATTRIBUTE_INTS: nnm_write_json_integers(text, attribute->as.integers, attribute->count); break;
-    case NNM_ATTRIBUTE_FLOATS:
-      nnm_text_add(text, "[");
-      for (size_t i = 0; i < attribute->count; i++) {
-        if (i) nnm_text_add(text, ", ");
-        nnm_write_json_number(text, attribute->as.numbers[i]);
-      }
-      nnm_text_add(text, "]");
-      break;
-    case NNM_ATTRIBUTE_TEXTS: nnm_write_json_texts(text, attribute->as.texts, attribute->count); break;
-    case NNM_ATTRIBUTE_TENSOR: write_constant(text, attribute->as.tensor); break;
-    case NNM_ATTRIBUTE_BLOCK: nnm_text_printf(text, "{\"block\": %d}", (int)attribute->as.block); break;
+  case NNM_ATTRIBUTE_INT: nnm_text_printf(text, "%lld", (long long)attribute->as.integer); break;
+  case NNM_ATTRIBUTE_FLOAT: nnm_write_json_number(text, attribute->as.number); break;
+  case NNM_ATTRIBUTE_TEXT: nnm_write_json_text(text, attribute->as.text); break;
+  case NNM_ATTRIBUTE_INTS: nnm_write_json_integers(text, attribute->as.integers, attribute->count); break;
+  case NNM_ATTRIBUTE_FLOATS:
+    nnm_text_add(text, "[");
+    for (size_t i = 0; i < attribute->count; i++) {
+      if (i) nnm_text_add(text, ", ");
+      nnm_write_json_number(text, attribute->as.numbers[i]);
+    }
+    nnm_text_add(text, "]");
+    break;
+  case NNM_ATTRIBUTE_TEXTS: nnm_write_json_texts(text, attribute->as.texts, attribute->count); break;
+  case NNM_ATTRIBUTE_TENSOR: write_constant(text, attribute->as.tensor); break;
+  case NNM_ATTRIBUTE_BLOCK: nnm_text_printf(text, "{\"block\": %d}", (int)attribute->as.block); break;
   }
 }
 
@@ -66,7 +66,9 @@ static void write_attributes(nnm_text *text, const nnm_node *node) {
 }
 
 /* "" for an optional input that is left out, as ONNX writes it. */
-static const char *tensor_name(const nnm_graph *graph, nnm_tensor_id id) { return id < 0 ? "" : graph->tensors[id].name; }
+static const char *tensor_name(const nnm_graph *graph, nnm_tensor_id id) {
+  return id < 0 ? "" : graph->tensors[id].name;
+}
 
 static void write_tensor_names(nnm_text *text, const nnm_graph *graph, const nnm_tensor_id *ids, uint32_t count) {
   nnm_text_add(text, "[");
@@ -117,7 +119,9 @@ static void write_declared_json(nnm_text *text, const nnm_graph *graph) {
   static const struct {
     uint32_t flag;
     const char *name;
-  } roles[] = {{NNM_TENSOR_INPUT, "input"}, {NNM_TENSOR_WEIGHT, "weight"}, {NNM_TENSOR_OUTPUT, "output"},
+  } roles[] = {{NNM_TENSOR_INPUT, "input"},
+               {NNM_TENSOR_WEIGHT, "weight"},
+               {NNM_TENSOR_OUTPUT, "output"},
                {NNM_TENSOR_BLOCK_INPUT, "block input"}};
   nnm_text_add(text, "[");
   for (int32_t i = 0; i < graph->tensor_count; i++) {
@@ -220,7 +224,8 @@ static nnm_status write_unique_key(nnm_text *text, nnm_strings *names, const nnm
   return NNM_OK;
 }
 
-static nnm_status write_shapes_json(nnm_text *text, const nnm_graph *graph, const nnm_shapes *shapes, nnm_error *error) {
+static nnm_status write_shapes_json(nnm_text *text, const nnm_graph *graph, const nnm_shapes *shapes,
+                                    nnm_error *error) {
   nnm_arena arena = {0};
   nnm_strings names = {.arena = &arena};
   nnm_status status = NNM_OK;

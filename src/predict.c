@@ -98,7 +98,7 @@ static double coverage_of(const prediction_builder *builder, double total_ms) {
 static uncovered_group *group_of(prediction_builder *builder, uncovered_group *groups, size_t *count, size_t kernel) {
   const nnm_kernel_estimate *estimate = &builder->estimates[kernel];
   const char *type = kernel_label(&builder->detection->kernels->items[kernel]);
-  const char *reason = estimate->reason ? estimate->reason
+  const char *reason = estimate->reason          ? estimate->reason
                        : estimate->has_predictor ? "unlike anything the predictor was trained on"
                                                  : "no predictor for this kernel";
   const char *key = nnm_arena_printf(&builder->scratch, "%s\n%d%s", type, estimate->has_predictor, reason);
@@ -138,9 +138,11 @@ static int by_latency(const void *left, const void *right) {
 static const char *group_note(nnm_arena *arena, const uncovered_group *group, double total_ms) {
   const char *plural = group->count == 1 ? "" : "s";
   if (!group->has_predictor)
-    return nnm_arena_printf(arena, "%zu %s kernel%s counted as 0: %s", group->count, group->type, plural, group->reason);
-  return nnm_arena_printf(arena, "%zu %s kernel%s (%.1f %% of the latency) outside the training range: %s", group->count,
-                          group->type, plural, total_ms > 0 ? 100 * group->latency_ms / total_ms : 0.0, group->reason);
+    return nnm_arena_printf(arena, "%zu %s kernel%s counted as 0: %s", group->count, group->type, plural,
+                            group->reason);
+  return nnm_arena_printf(arena, "%zu %s kernel%s (%.1f %% of the latency) outside the training range: %s",
+                          group->count, group->type, plural, total_ms > 0 ? 100 * group->latency_ms / total_ms : 0.0,
+                          group->reason);
 }
 
 typedef struct note_list {
@@ -169,9 +171,11 @@ static nnm_status gather_notes(prediction_builder *builder, nnm_error *error) {
   if (!notes.items) return nnm_fail_memory(error);
   const nnm_predictor_kind *kind = builder->predictor->kind;
   if (builder->detection->compat && kind->compat == NNM_COMPAT_OWN)
-    NNM_TRY(add_note(&notes,
-                     nnm_arena_printf(arena, "kernels are those of nn-Meter 2.0, but predictor '%s' was trained on others",
-                                      builder->predictor->info.name), error));
+    NNM_TRY(
+        add_note(&notes,
+                 nnm_arena_printf(arena, "kernels are those of nn-Meter 2.0, but predictor '%s' was trained on others",
+                                  builder->predictor->info.name),
+                 error));
   uncovered_group *groups;
   size_t group_count;
   NNM_TRY(group_uncovered(builder, &groups, &group_count, error));
@@ -180,7 +184,8 @@ static nnm_status gather_notes(prediction_builder *builder, nnm_error *error) {
     NNM_TRY(add_note(&notes, group_note(arena, &groups[i], prediction->latency_ms), error));
   const nnm_shapes *shapes = builder->detection->model->shapes;
   if (shapes) NNM_TRY(copy_notes(&notes, arena, shapes->notes, shapes->note_count, error));
-  NNM_TRY(copy_notes(&notes, arena, builder->detection->kernels->notes, builder->detection->kernels->note_count, error));
+  NNM_TRY(
+      copy_notes(&notes, arena, builder->detection->kernels->notes, builder->detection->kernels->note_count, error));
   if (notes.left_out) {
     const char *more = nnm_arena_printf(arena, "%zu more notes", notes.left_out);
     if (!more) return nnm_fail_memory(error);
@@ -228,9 +233,10 @@ static nnm_status build_prediction(prediction_builder *builder, nnm_error *error
 /* Forests know nothing but nn-Meter 2.0's features; a network needs the graph behind its features. */
 static nnm_status check_modes(const nnm_predictor *predictor, const nnm_detection *detection, nnm_error *error) {
   if (!detection->compat && predictor->kind->compat == NNM_COMPAT_NN_METER_2_0)
-    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL,
-                    "predictor '%s' was trained with nn-Meter 2.0 and needs its kernels; leave the compat mode at its default",
-                    predictor->info.name);
+    return nnm_fail(
+        error, NNM_ERROR_ARGUMENT, NULL,
+        "predictor '%s' was trained with nn-Meter 2.0 and needs its kernels; leave the compat mode at its default",
+        predictor->info.name);
   if (!detection->model->shapes && predictor->kind->compat == NNM_COMPAT_OWN)
     return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "shapes are not inferred yet; call nnm_model_infer_shapes first");
   return NNM_OK;

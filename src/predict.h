@@ -8,8 +8,8 @@
 
 typedef struct nnm_detection {
   const nnm_model *model;
-  bool compat;                 /* nn-Meter 2.0's kernels: each has .compat */
-  const nnm_ir *ir;            /* the document that compat kernels are of; NULL in our own mode */
+  bool compat;      /* nn-Meter 2.0's kernels: each has .compat */
+  const nnm_ir *ir; /* the document that compat kernels are of; NULL in our own mode */
   nnm_kernels *kernels;
   nnm_ir *own_ir;              /* made for this detection; NULL when the model is a document itself */
   nnm_fusion_rules *own_rules; /* of options->fusion_rules_path; NULL when the predictor's were used */

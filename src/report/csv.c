@@ -82,10 +82,11 @@ static nnm_status write_kernel(nnm_text *text, const nnm_kernel_result *kernel, 
 static nnm_status write_rows(nnm_text *text, const nnm_prediction *prediction, const nnm_model *model,
                              const nnm_predictor *predictor, bool with_kernels, nnm_error *error) {
   if (!prediction) {
-    nnm_text_add(text, with_kernels ? "model,format,predictor,version,kernel,type,members,shapes,multiply_adds,latency_ms,"
-                                      "share,in_range\n"
-                                    : "model,format,predictor,version,latency_ms,interval_low_ms,interval_high_ms,"
-                                      "coverage,notes\n");
+    nnm_text_add(text, with_kernels
+                           ? "model,format,predictor,version,kernel,type,members,shapes,multiply_adds,latency_ms,"
+                             "share,in_range\n"
+                           : "model,format,predictor,version,latency_ms,interval_low_ms,interval_high_ms,"
+                             "coverage,notes\n");
     return NNM_OK;
   }
   if (!with_kernels) {

@@ -32,9 +32,9 @@ static void write_column(nnm_text *text, const nnm_kernel_result *kernel, int co
   text->length = 0;
   nnm_text_add(text, "");
   switch (column) {
-    case COLUMN_NAME: write_members(text, kernel); break;
-    case COLUMN_TYPE: nnm_text_add(text, kernel->type); break;
-    default: nnm_write_kernel_shapes(text, kernel, " -> "); break;
+  case COLUMN_NAME: write_members(text, kernel); break;
+  case COLUMN_TYPE: nnm_text_add(text, kernel->type); break;
+  default: nnm_write_kernel_shapes(text, kernel, " -> "); break;
   }
 }
 
@@ -131,8 +131,8 @@ static void write_row(kernel_table *table, size_t index) {
 static void write_sum(kernel_table *table, const char *label, double latency_ms) {
   size_t before = table->number_width + (size_t)TEXT_COLUMNS * GAP;
   for (int c = 0; c < TEXT_COLUMNS; c++) before += table->widths[c];
-  nnm_text_printf(&table->text, "%-*s  %*.*f   %*.1f%%\n", (int)before, label, TIME_COLUMNS, table->decimals, latency_ms,
-                  SHARE_COLUMNS - 1, latency_ms > 0 ? 100 * share_of(table, latency_ms) : 0.0);
+  nnm_text_printf(&table->text, "%-*s  %*.*f   %*.1f%%\n", (int)before, label, TIME_COLUMNS, table->decimals,
+                  latency_ms, SHARE_COLUMNS - 1, latency_ms > 0 ? 100 * share_of(table, latency_ms) : 0.0);
 }
 
 static void write_coverage(kernel_table *table) {

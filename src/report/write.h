@@ -17,9 +17,9 @@ const char *nnm_number_text(double number, char buffer[NNM_NUMBER_SIZE]);
 /* A JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void nnm_write_json_text(nnm_text *text, const char *value);
 void nnm_write_json_number(nnm_text *text, double number);
-void nnm_write_json_integers(nnm_text *text, const int64_t *values, size_t count);        /* [1, 2] */
-void nnm_write_json_texts(nnm_text *text, const char *const *values, size_t count);       /* ["a", "b"] */
-void nnm_write_json_key(nnm_text *text, const char *key);                                 /* , "key":  */
+void nnm_write_json_integers(nnm_text *text, const int64_t *values, size_t count);  /* [1, 2] */
+void nnm_write_json_texts(nnm_text *text, const char *const *values, size_t count); /* ["a", "b"] */
+void nnm_write_json_key(nnm_text *text, const char *key);                           /* , "key":  */
 void nnm_write_json_attributes(nnm_text *text, const nnm_kernel_result *kernel); /* shapes, attributes, multiply-adds */
 
 /* One line of printable text: control characters and bytes that are not UTF-8 become '?'. At most `columns` characters,

@@ -70,9 +70,7 @@ def test_version(run):
 def test_no_command(run):
     result = run()
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == (
-        '(nn-Meter) please run "nn-meter {positional argument} --help" to see nn-meter guidance\n'
-    )
+    assert result.stdout == ('(nn-Meter) please run "nn-meter {positional argument} --help" to see nn-meter guidance\n')
 
 
 COMMANDS = ["predict", "get_ir", "inspect", "import-predictor", "completion", "help"]
@@ -359,8 +357,6 @@ def test_manual_is_sound(run):
     assert manual.startswith(".TH NN\\-METER 1 ")
     if not shutil.which("groff"):
         pytest.skip("manual page: no groff on this machine to check it with")
-    groff = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww"], input=manual, capture_output=True, text=True, check=True
-    )
+    groff = subprocess.run(["groff", "-man", "-Tutf8", "-ww"], input=manual, capture_output=True, text=True, check=True)
     assert groff.stderr == ""
     assert "import-predictor" in groff.stdout.replace("\u2010", "-").replace("\u2212", "-")

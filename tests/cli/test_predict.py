@@ -68,8 +68,10 @@ def test_several_predictors_name_themselves(run, place):
     (place / "home/predictors/other-1.0.nnmeter").write_bytes(other)
     result = run("predict", "--predictor", "tiny", "--predictor", "other", "net.onnx", "net.onnx")
     both = (
-        "(nn-Meter) [Predictor] tiny: version=1.0\n" + LINE.format("net.onnx", 3.25)
-        + "(nn-Meter) [Predictor] other: version=1.0\n" + LINE.format("net.onnx", 2.0)
+        "(nn-Meter) [Predictor] tiny: version=1.0\n"
+        + LINE.format("net.onnx", 3.25)
+        + "(nn-Meter) [Predictor] other: version=1.0\n"
+        + LINE.format("net.onnx", 2.0)
     )
     assert result.stdout == both * 2
     assert results(result.stdout) == [("net.onnx", 3.25), ("net.onnx", 2.0)] * 2

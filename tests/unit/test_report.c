@@ -1,8 +1,8 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +69,8 @@ static void test_json_text(void **state) {
   expect_json("", "\"\"");
   expect_json("a/b:0", "\"a/b:0\"");
   expect_json("\"\\\n\t\x01\x7f", "\"\\\"\\\\\\n\\t\\u0001\\u007f\"");
-  expect_json("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80", "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"");
+  expect_json("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+              "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"");
   expect_json("\xff|\xc3|\xc0\x80|\xed\xa0\x80|\xf5\x80\x80\x80",
               "\"\xef\xbf\xbd|\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd|"
               "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
@@ -90,7 +91,9 @@ static void test_cells(void **state) {
   expect_cell("abcdefghi", 8, true, "..defghi", 8);
   expect_cell("\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4", 3, false, "\xc3\xa4..", 3);
   expect_cell("\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4", 3, true, "..\xc3\xa4", 3);
-  expect_cell("a\x1b[31m\xff\n\xc2\x9b" "b", 20, false, "a?[31m???b", 10);
+  expect_cell("a\x1b[31m\xff\n\xc2\x9b"
+              "b",
+              20, false, "a?[31m???b", 10);
 }
 
 /* ------------------------------------------------------------------------------------------------ results */
@@ -101,15 +104,30 @@ static const char *const members[] = {"features/\"0\"/Conv", "bn", "relu"};
 static const nnm_kernel_attribute attributes[] = {{"kernel_size", 3}, {"stride", 2}};
 
 static const nnm_kernel_result kernels[] = {
-    {.name = "conv-bn-relu#0", .type = "conv-bn-relu", .latency_ms = 1.5, .in_range = true, .has_predictor = true,
-     .multiply_adds = 1000, .member_count = 3, .members = members, .input_count = 1, .inputs = shapes,
-     .output = {4, map}, .attribute_count = 2, .attributes = attributes},
+    {.name = "conv-bn-relu#0",
+     .type = "conv-bn-relu",
+     .latency_ms = 1.5,
+     .in_range = true,
+     .has_predictor = true,
+     .multiply_adds = 1000,
+     .member_count = 3,
+     .members = members,
+     .input_count = 1,
+     .inputs = shapes,
+     .output = {4, map},
+     .attribute_count = 2,
+     .attributes = attributes},
     {.name = "add#1", .type = "add", .latency_ms = 0.5, .has_predictor = true, .input_count = 2, .inputs = shapes},
     {.name = "odd,\"x\"#2", .type = "odd,\"x\""},
 };
 static const char *const notes[] = {"1 odd kernel counted as 0: no predictor"};
-static const nnm_prediction prediction = {.latency_ms = 2.25, .constant_ms = 0.25, .interval_ms = {NAN, NAN},
-                                          .coverage = 0.75, .kernel_count = 3, .kernels = kernels, .note_count = 1,
+static const nnm_prediction prediction = {.latency_ms = 2.25,
+                                          .constant_ms = 0.25,
+                                          .interval_ms = {NAN, NAN},
+                                          .coverage = 0.75,
+                                          .kernel_count = 3,
+                                          .kernels = kernels,
+                                          .note_count = 1,
                                           .notes = notes};
 static nnm_error error;
 static char model_name[] = "a\"b\n.onnx";
@@ -177,7 +195,8 @@ static void expect_csv(const nnm_prediction *shown, bool with_kernels, const cha
 
 static void test_csv(void **state) {
   (void)state;
-  expect_csv(NULL, false, "model,format,predictor,version,latency_ms,interval_low_ms,interval_high_ms,coverage,notes\n");
+  expect_csv(NULL, false,
+             "model,format,predictor,version,latency_ms,interval_low_ms,interval_high_ms,coverage,notes\n");
   expect_csv(&prediction, false,
              "\"a\"\"b\n.onnx\",onnx,phone,1.0,2.25,,,0.75,1 odd kernel counted as 0: no predictor\n");
   expect_csv(&prediction, true,
@@ -228,10 +247,11 @@ static void test_table(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_numbers), cmocka_unit_test(test_numbers_read_back), cmocka_unit_test(test_json_text),
-      cmocka_unit_test(test_cells),   cmocka_unit_test(test_json),              cmocka_unit_test(test_json_without_kernels),
-      cmocka_unit_test(test_json_error), cmocka_unit_test(test_csv),            cmocka_unit_test(test_line),
-      cmocka_unit_test(test_table),
+      cmocka_unit_test(test_numbers),    cmocka_unit_test(test_numbers_read_back),
+      cmocka_unit_test(test_json_text),  cmocka_unit_test(test_cells),
+      cmocka_unit_test(test_json),       cmocka_unit_test(test_json_without_kernels),
+      cmocka_unit_test(test_json_error), cmocka_unit_test(test_csv),
+      cmocka_unit_test(test_line),       cmocka_unit_test(test_table),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
