@@ -195,12 +195,12 @@ const cli_command commands[] = {
                     "read.",
      .options = get_ir_options, .examples = get_ir_examples, .most_arguments = 1, .run = run_get_ir},
     {.name = "inspect", .summary = "print what one stage makes of a model", .arguments = "[FILE ...]",
-     .description = "Prints what a stage on the way from file to latency makes of a model: the graph as read, the shape "
-                    "of every tensor, the kernels, or the features the predictor sees.",
+     .description = "Prints what a stage on the way from file to latency makes of a model: the graph as read, the "
+                    "shape of every tensor, the kernels, or the features the predictor sees.",
      .options = inspect_options, .examples = inspect_examples, .most_arguments = (size_t)-1, .run = run_inspect},
     {.name = "import-predictor", .summary = "register a predictor made with nn-Meter 2.0", .arguments = "FOLDER",
-     .description = "Reads a folder of nn-Meter 2.0's scikit-learn pickles with its fusion_rules.json, executing nothing "
-                    "that is in them, and registers them as a predictor under NN_METER_HOME (default ~/.nn_meter).",
+     .description = "Reads a folder of nn-Meter 2.0's scikit-learn pickles with its fusion_rules.json, executing "
+                    "nothing that is in them, and registers them as a predictor under NN_METER_HOME (default ~/.nn_meter).",
      .options = import_options, .examples = import_examples, .most_arguments = 1, .run = run_import},
     {.name = "completion", .summary = "print a completion script for a shell", .arguments = "bash|zsh|fish",
      .description = "Prints a script that completes nn-meter's commands, options and predictor names.",
