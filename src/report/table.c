@@ -72,6 +72,7 @@ static void lay_out(kernel_table *table, size_t columns) {
       if (width > table->widths[c]) table->widths[c] = width;
     }
   }
+  if (scratch.failed) table->text.failed = true;
   nnm_text_free(&scratch);
   table->number_width = count_digits(prediction->kernel_count);
   table->decimals = decimals_for(table->largest_ms);

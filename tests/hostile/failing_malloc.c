@@ -1,5 +1,6 @@
 #include "failing_malloc.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -23,16 +24,14 @@ void failing_malloc_arm(size_t number) {
 
 size_t failing_malloc_count(void) { return allocations; }
 
-void *failing_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
-
-void *__wrap_malloc(size_t size) { return failing_malloc(size); }
+void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
 void *__wrap_calloc(size_t count, size_t size) { return fails() ? NULL : __real_calloc(count, size); }
 void *__wrap_realloc(void *memory, size_t size) { return fails() ? NULL : __real_realloc(memory, size); }
 char *__wrap_strdup(const char *text) { return __wrap_strndup(text, strlen(text)); }
 
 char *__wrap_strndup(const char *text, size_t length) {
   length = strnlen(text, length);
-  char *copy = failing_malloc(length + 1);
+  char *copy = __wrap_malloc(length + 1);
   if (!copy) return NULL;
   memcpy(copy, text, length);
   copy[length] = '\0';

@@ -2,14 +2,11 @@
 #ifndef NNM_TESTS_FAILING_MALLOC_H
 #define NNM_TESTS_FAILING_MALLOC_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* From now on the number-th allocation (0: the next one) fails, once; SIZE_MAX: none does. */
 void failing_malloc_arm(size_t number);
 /* Allocations since then. */
 size_t failing_malloc_count(void);
-/* For libraries that take allocation functions. */
-void *failing_malloc(size_t size);
 
 #endif

@@ -1,5 +1,6 @@
 /* Fails every single allocation on the way from a file to every kind of report, one after the other. Whatever fails, the
- * answer is NNM_ERROR_MEMORY with a message, never a crash; the sanitized build also finds what leaks. */
+ * answer is NNM_ERROR_MEMORY with a message, never a crash; the sanitized build also finds what leaks.
+ * jansson's own allocations are left alone: see docs/security.md. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 
 #include "failing_malloc.h"
 #include "nnmeter/nnmeter.h"
@@ -18,8 +18,9 @@ static const char *file;
 
 typedef nnm_status report_function(const nnm_model *model, const nnm_predictor *predictor, nnm_error *error);
 
-static nnm_status discard(nnm_status status, char *text) {
-  if (status == NNM_OK) nnm_free(text);
+/* text is set by then when status is good. */
+static nnm_status discard(nnm_status status, char **text) {
+  if (status == NNM_OK) nnm_free(*text);
   return status;
 }
 
@@ -28,9 +29,9 @@ static nnm_status predict(const nnm_model *model, const nnm_predictor *predictor
   char *text = NULL;
   nnm_status status = nnm_predict(predictor, model, NULL, &prediction, error);
   if (status != NNM_OK) return status;
-  status = discard(nnm_report_table(prediction, 100, &text, error), text);
+  status = discard(nnm_report_table(prediction, 100, &text, error), &text);
   if (status == NNM_OK)
-    status = discard(nnm_report_json(prediction, model, predictor, true, &text, error), text);
+    status = discard(nnm_report_json(prediction, model, predictor, true, &text, error), &text);
   nnm_prediction_free(prediction);
   return status;
 }
@@ -40,7 +41,7 @@ static nnm_status inspect_all(const nnm_model *model, const nnm_predictor *predi
   for (int stage = NNM_STAGE_GRAPH; status == NNM_OK && stage <= NNM_STAGE_FEATURES; stage++) {
     for (int as_json = 0; status == NNM_OK && as_json < 2; as_json++) {
       char *text = NULL;
-      status = discard(nnm_inspect(model, (nnm_stage)stage, predictor, NULL, as_json, &text, error), text);
+      status = discard(nnm_inspect(model, (nnm_stage)stage, predictor, NULL, as_json, &text, error), &text);
     }
   }
   return status;
@@ -49,14 +50,14 @@ static nnm_status inspect_all(const nnm_model *model, const nnm_predictor *predi
 static nnm_status write_ir(const nnm_model *model, const nnm_predictor *predictor, nnm_error *error) {
   char *text = NULL;
   (void)predictor;
-  return discard(nnm_model_to_ir(model, &text, error), text);
+  return discard(nnm_model_to_ir(model, &text, error), &text);
 }
 
 static nnm_status compat(const nnm_model *model, const nnm_predictor *predictor, nnm_error *error) {
   nnm_predict_options options = {.compat = NNM_COMPAT_NN_METER_2_0};
   char *text = NULL;
   nnm_status status = nnm_inspect(model, NNM_STAGE_KERNELS, predictor, &options, true, &text, error);
-  return discard(status, text);
+  return discard(status, &text);
 }
 
 static nnm_status list_predictors(nnm_error *error) {
@@ -79,11 +80,12 @@ static nnm_status whole_way(report_function *report, nnm_error *error) {
   return status;
 }
 
-static void fail_each(report_function *report) {
+/* Fails each allocation in turn; the number of answers that are not NNM_ERROR_MEMORY with a message. */
+static size_t fail_each(report_function *report) {
   nnm_error error;
   failing_malloc_arm(SIZE_MAX);
   nnm_status status = whole_way(report, &error);
-  size_t count = failing_malloc_count();
+  size_t count = failing_malloc_count(), wrong = 0;
   if (status != NNM_OK) print_error("without any failure: %s\n", error.message);
   assert_int_equal(status, NNM_OK);
   assert_true(count > 50); /* else the library's calls do not come here */
@@ -92,38 +94,36 @@ static void fail_each(report_function *report) {
     failing_malloc_arm(number);
     status = whole_way(report, &error);
     failing_malloc_arm(SIZE_MAX);
-    if (status != NNM_ERROR_MEMORY) print_error("allocation %zu of %zu failed; status %d\n", number, count, status);
-    assert_int_equal(status, NNM_ERROR_MEMORY);
-    assert_int_equal(error.status, NNM_ERROR_MEMORY);
-    assert_true(error.message[0] != '\0');
+    if (status == NNM_ERROR_MEMORY && error.status == status && error.message[0]) continue;
+    wrong++;
+    print_error("allocation %zu of %zu failed; status %d: %s\n", number, count, status, error.message);
   }
-  print_message("%zu allocations failed in turn\n", count);
+  return wrong;
 }
 
 static void test_predict(void **state) {
   (void)state;
-  fail_each(predict);
+  assert_int_equal(fail_each(predict), 0);
 }
 
 static void test_inspect(void **state) {
   (void)state;
-  fail_each(inspect_all);
+  assert_int_equal(fail_each(inspect_all), 0);
 }
 
 static void test_write_ir(void **state) {
   (void)state;
-  fail_each(write_ir);
+  assert_int_equal(fail_each(write_ir), 0);
 }
 
 static void test_compat(void **state) {
   (void)state;
-  fail_each(compat);
+  assert_int_equal(fail_each(compat), 0);
 }
 
 int main(int argc, char **argv) {
   if (argc != 2) return 2;
   file = argv[1];
-  json_set_alloc_funcs(failing_malloc, free);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_predict),
       cmocka_unit_test(test_inspect),
