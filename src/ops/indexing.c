@@ -179,8 +179,9 @@ nnm_status nnm_rule_gather_block_quantized(nnm_inference *inference, const nnm_n
 /* ------------------------------------------------------- results that depend on data */
 
 /* The true entries of a condition, or -1 when its value is unknown. */
-static int64_t count_true(const nnm_value *value, size_t limit) {
-  if (!value) return -1;
+static int64_t count_true(nnm_inference *inference, const nnm_value *value, size_t limit) {
+  if (!value || (int64_t)value->count > inference->budget) return -1;
+  inference->budget -= (int64_t)value->count / 8;
   int64_t count = 0;
   for (size_t i = 0; i < value->count && i < limit; i++) count += nnm_value_float(value, i) != 0;
   return count;
@@ -190,7 +191,7 @@ nnm_status nnm_rule_non_zero(nnm_inference *inference, const nnm_node *node, nnm
   const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
   if (!shape) return NNM_OK;
   nnm_set_dtype(inference, node, 0, NNM_DTYPE_I64);
-  int64_t found = count_true(nnm_input_value(inference, node, 0), SIZE_MAX);
+  int64_t found = count_true(inference, nnm_input_value(inference, node, 0), SIZE_MAX);
   if (found < 0) {
     found = nnm_shape_elements(*shape);
     NNM_TRY(nnm_note_node(inference, node, error,
@@ -210,7 +211,7 @@ nnm_status nnm_rule_compress(nnm_inference *inference, const nnm_node *node, nnm
     return fail_axis(inference, node, nnm_attribute_int(node, "axis", 0), shape->rank, error);
   dims[0] = nnm_shape_elements(*shape);
   if (axis_attribute) memcpy(dims, shape->dims, (size_t)rank * sizeof *dims);
-  int64_t found = count_true(nnm_input_value(inference, node, 1), (size_t)dims[axis]);
+  int64_t found = count_true(inference, nnm_input_value(inference, node, 1), (size_t)dims[axis]);
   if (found < 0)
     NNM_TRY(nnm_note_node(inference, node, error, "how many elements it keeps depends on the input data; all %lld assumed",
                           (long long)dims[axis]));

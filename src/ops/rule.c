@@ -33,7 +33,7 @@ const nnm_value *nnm_input_value(nnm_inference *inference, const nnm_node *node,
 }
 
 int64_t nnm_value_int(const nnm_value *value, size_t index) {
-  if (value->count) index %= value->count;
+  if (index >= value->count) return 0;
   if (!value->is_float) return value->as.integers[index];
   double number = value->as.numbers[index];
   if (number >= 9.2e18) return INT64_MAX;
@@ -42,7 +42,7 @@ int64_t nnm_value_int(const nnm_value *value, size_t index) {
 }
 
 double nnm_value_float(const nnm_value *value, size_t index) {
-  if (value->count) index %= value->count;
+  if (index >= value->count) return 0;
   return value->is_float ? value->as.numbers[index] : (double)value->as.integers[index];
 }
 
@@ -53,6 +53,8 @@ static nnm_found ints_of_value(nnm_inference *inference, const nnm_value *value,
   *count = value->count;
   *values = value->as.integers;
   if (!value->is_float) return NNM_KNOWN;
+  if ((int64_t)value->count > inference->budget) return NNM_DEPENDS_ON_DATA;
+  inference->budget -= (int64_t)value->count;
   int64_t *integers = NNM_ARENA_ARRAY(&inference->shapes->arena, int64_t, value->count);
   if (!integers) {
     inference->out_of_memory = true;

@@ -25,7 +25,7 @@ struct nnm_inference {
   const nnm_sequence **sequences; /* graph->tensor_count entries, NULL where no sequence; NULL while there is none */
   uint8_t *needed;  /* graph->tensor_count entries: a shape may depend on the tensor's value */
   uint8_t *tainted; /* graph->tensor_count entries: depends on a custom operator of unknown shape */
-  int64_t budget;   /* elements that may still be folded, over the whole graph */
+  int64_t budget;   /* elements of constants that may still be computed with, over the whole graph */
   bool out_of_memory; /* while computing a value; the driver turns it into an error */
   int64_t turns;    /* of the loops around the current block */
   double cost;      /* multiply-adds and elements written by the nodes so far, to compare branches of an If */
@@ -57,7 +57,7 @@ const nnm_value *nnm_input_value(nnm_inference *inference, const nnm_node *node,
 /* The value of a tensor, likewise. */
 const nnm_value *nnm_tensor_value(nnm_inference *inference, nnm_tensor_id tensor);
 
-int64_t nnm_value_int(const nnm_value *value, size_t index); /* truncated when a float; index is taken modulo count */
+int64_t nnm_value_int(const nnm_value *value, size_t index); /* truncated when a float; 0 outside of it */
 double nnm_value_float(const nnm_value *value, size_t index);
 
 typedef enum nnm_found { NNM_ABSENT, NNM_KNOWN, NNM_DEPENDS_ON_DATA } nnm_found;

@@ -34,78 +34,79 @@ static uint32_t shape_inputs(const nnm_node *node) {
 typedef struct folder {
   nnm_folder fold;
   uint32_t inputs; /* whose values it computes with */
+  uint32_t least;  /* so many inputs must be there; further ones may be left out */
 } folder;
 
 static const folder folders[NNM_OP_COUNT] = {
-    [NNM_OP_CONSTANT] = {nnm_fold_constant, 0},
-    [NNM_OP_SHAPE] = {nnm_fold_shape, 0},
-    [NNM_OP_SIZE] = {nnm_fold_size, 0},
-    [NNM_OP_CONSTANT_OF_SHAPE] = {nnm_fold_constant_of_shape, 0},
-    [NNM_OP_RANGE] = {nnm_fold_range, ALL},
-    [NNM_OP_IDENTITY] = {nnm_fold_copy, INPUT(0)},
-    [NNM_OP_RESHAPE] = {nnm_fold_copy, INPUT(0)},
-    [NNM_OP_FLATTEN] = {nnm_fold_copy, INPUT(0)},
-    [NNM_OP_SQUEEZE] = {nnm_fold_copy, INPUT(0)},
-    [NNM_OP_UNSQUEEZE] = {nnm_fold_copy, INPUT(0)},
-    [NNM_OP_MS_EXPAND_DIMS] = {nnm_fold_copy, INPUT(0)},
-    [NNM_OP_CAST] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_CAST_LIKE] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_ABS] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_NEG] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_FLOOR] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_CEIL] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_ROUND] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_SQRT] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_EXP] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_LOG] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_RECIPROCAL] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_SIGN] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_NOT] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_IS_NAN] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_IS_INF] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_RELU] = {nnm_fold_unary, INPUT(0)},
-    [NNM_OP_ADD] = {nnm_fold_binary, ALL},
-    [NNM_OP_SUB] = {nnm_fold_binary, ALL},
-    [NNM_OP_MUL] = {nnm_fold_binary, ALL},
-    [NNM_OP_DIV] = {nnm_fold_binary, ALL},
-    [NNM_OP_FLOOR_DIV] = {nnm_fold_binary, ALL},
-    [NNM_OP_MOD] = {nnm_fold_binary, ALL},
-    [NNM_OP_POW] = {nnm_fold_binary, ALL},
-    [NNM_OP_MAX] = {nnm_fold_binary, ALL},
-    [NNM_OP_MIN] = {nnm_fold_binary, ALL},
-    [NNM_OP_SUM] = {nnm_fold_binary, ALL},
-    [NNM_OP_EQUAL] = {nnm_fold_binary, ALL},
-    [NNM_OP_NOT_EQUAL] = {nnm_fold_binary, ALL},
-    [NNM_OP_LESS] = {nnm_fold_binary, ALL},
-    [NNM_OP_LESS_OR_EQUAL] = {nnm_fold_binary, ALL},
-    [NNM_OP_GREATER] = {nnm_fold_binary, ALL},
-    [NNM_OP_GREATER_OR_EQUAL] = {nnm_fold_binary, ALL},
-    [NNM_OP_AND] = {nnm_fold_binary, ALL},
-    [NNM_OP_OR] = {nnm_fold_binary, ALL},
-    [NNM_OP_XOR] = {nnm_fold_binary, ALL},
-    [NNM_OP_BITWISE_AND] = {nnm_fold_binary, ALL},
-    [NNM_OP_BITWISE_OR] = {nnm_fold_binary, ALL},
-    [NNM_OP_WHERE] = {nnm_fold_where, ALL},
-    [NNM_OP_CLIP] = {nnm_fold_clip, ALL},
-    [NNM_OP_REDUCE_SUM] = {nnm_fold_reduce, ALL},
-    [NNM_OP_REDUCE_PROD] = {nnm_fold_reduce, ALL},
-    [NNM_OP_REDUCE_MAX] = {nnm_fold_reduce, ALL},
-    [NNM_OP_REDUCE_MIN] = {nnm_fold_reduce, ALL},
-    [NNM_OP_REDUCE_MEAN] = {nnm_fold_reduce, ALL},
-    [NNM_OP_CUM_SUM] = {nnm_fold_cumulative_sum, ALL},
-    [NNM_OP_CONCAT] = {nnm_fold_concat, ALL},
-    [NNM_OP_PACK] = {nnm_fold_concat, ALL},
-    [NNM_OP_SPLIT] = {nnm_fold_split, INPUT(0)},
-    [NNM_OP_SLICE] = {nnm_fold_slice, INPUT(0)},
-    [NNM_OP_TRANSPOSE] = {nnm_fold_transpose, INPUT(0)},
-    [NNM_OP_EXPAND] = {nnm_fold_expand, INPUT(0)},
-    [NNM_OP_TILE] = {nnm_fold_tile, INPUT(0)},
-    [NNM_OP_GATHER] = {nnm_fold_gather, ALL},
-    [NNM_OP_GATHER_ND] = {nnm_fold_gather_nd, ALL},
-    [NNM_OP_GATHER_ELEMENTS] = {nnm_fold_gather_elements, ALL},
-    [NNM_OP_SCATTER_ND] = {nnm_fold_scatter_nd, ALL},
-    [NNM_OP_NON_ZERO] = {nnm_fold_non_zero, INPUT(0)},
-    [NNM_OP_SEQUENCE_LENGTH] = {nnm_fold_sequence_length, 0},
+    [NNM_OP_CONSTANT] = {nnm_fold_constant, 0, 0},
+    [NNM_OP_SHAPE] = {nnm_fold_shape, 0, 1},
+    [NNM_OP_SIZE] = {nnm_fold_size, 0, 1},
+    [NNM_OP_CONSTANT_OF_SHAPE] = {nnm_fold_constant_of_shape, 0, 1},
+    [NNM_OP_RANGE] = {nnm_fold_range, ALL, 2},
+    [NNM_OP_IDENTITY] = {nnm_fold_copy, INPUT(0), 1},
+    [NNM_OP_RESHAPE] = {nnm_fold_copy, INPUT(0), 1},
+    [NNM_OP_FLATTEN] = {nnm_fold_copy, INPUT(0), 1},
+    [NNM_OP_SQUEEZE] = {nnm_fold_copy, INPUT(0), 1},
+    [NNM_OP_UNSQUEEZE] = {nnm_fold_copy, INPUT(0), 1},
+    [NNM_OP_MS_EXPAND_DIMS] = {nnm_fold_copy, INPUT(0), 1},
+    [NNM_OP_CAST] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_CAST_LIKE] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_ABS] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_NEG] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_FLOOR] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_CEIL] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_ROUND] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_SQRT] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_EXP] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_LOG] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_RECIPROCAL] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_SIGN] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_NOT] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_IS_NAN] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_IS_INF] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_RELU] = {nnm_fold_unary, INPUT(0), 1},
+    [NNM_OP_ADD] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_SUB] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_MUL] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_DIV] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_FLOOR_DIV] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_MOD] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_POW] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_MAX] = {nnm_fold_binary, ALL, 1},
+    [NNM_OP_MIN] = {nnm_fold_binary, ALL, 1},
+    [NNM_OP_SUM] = {nnm_fold_binary, ALL, 1},
+    [NNM_OP_EQUAL] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_NOT_EQUAL] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_LESS] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_LESS_OR_EQUAL] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_GREATER] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_GREATER_OR_EQUAL] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_AND] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_OR] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_XOR] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_BITWISE_AND] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_BITWISE_OR] = {nnm_fold_binary, ALL, 2},
+    [NNM_OP_WHERE] = {nnm_fold_where, ALL, 3},
+    [NNM_OP_CLIP] = {nnm_fold_clip, ALL, 1},
+    [NNM_OP_REDUCE_SUM] = {nnm_fold_reduce, ALL, 1},
+    [NNM_OP_REDUCE_PROD] = {nnm_fold_reduce, ALL, 1},
+    [NNM_OP_REDUCE_MAX] = {nnm_fold_reduce, ALL, 1},
+    [NNM_OP_REDUCE_MIN] = {nnm_fold_reduce, ALL, 1},
+    [NNM_OP_REDUCE_MEAN] = {nnm_fold_reduce, ALL, 1},
+    [NNM_OP_CUM_SUM] = {nnm_fold_cumulative_sum, ALL, 2},
+    [NNM_OP_CONCAT] = {nnm_fold_concat, ALL, 1},
+    [NNM_OP_PACK] = {nnm_fold_concat, ALL, 1},
+    [NNM_OP_SPLIT] = {nnm_fold_split, INPUT(0), 1},
+    [NNM_OP_SLICE] = {nnm_fold_slice, INPUT(0), 1},
+    [NNM_OP_TRANSPOSE] = {nnm_fold_transpose, INPUT(0), 1},
+    [NNM_OP_EXPAND] = {nnm_fold_expand, INPUT(0), 1},
+    [NNM_OP_TILE] = {nnm_fold_tile, INPUT(0), 1},
+    [NNM_OP_GATHER] = {nnm_fold_gather, ALL, 2},
+    [NNM_OP_GATHER_ND] = {nnm_fold_gather_nd, ALL, 2},
+    [NNM_OP_GATHER_ELEMENTS] = {nnm_fold_gather_elements, ALL, 2},
+    [NNM_OP_SCATTER_ND] = {nnm_fold_scatter_nd, ALL, 3},
+    [NNM_OP_NON_ZERO] = {nnm_fold_non_zero, INPUT(0), 1},
+    [NNM_OP_SEQUENCE_LENGTH] = {nnm_fold_sequence_length, 0, 1},
 };
 
 static const folder *folder_of(const nnm_node *node) {
@@ -156,16 +157,25 @@ static void mark_block(nnm_inference *inference, nnm_block_id id) {
 
 void nnm_mark_needed_values(nnm_inference *inference) { mark_block(inference, 0); }
 
-static bool inputs_known(nnm_inference *inference, const nnm_node *node, uint32_t mask) {
-  for (uint32_t i = 0; mask && i < node->input_count; i++)
-    if (node->inputs[i] >= 0 && (mask == ALL || (i < 32 && mask >> i & 1)) && !nnm_input_value(inference, node, i))
-      return false;
+/* Whether every value it computes with is there. Looking at them costs as well as making new ones does. */
+static bool take_inputs(nnm_inference *inference, const nnm_node *node, const folder *found) {
+  if (node->input_count < found->least) return false;
+  int64_t elements = 0;
+  for (uint32_t i = 0; i < node->input_count; i++) {
+    if (node->inputs[i] < 0 && i < found->least) return false;
+    if (node->inputs[i] < 0 || !(found->inputs == ALL || (i < 32 && found->inputs >> i & 1))) continue;
+    const nnm_value *value = nnm_input_value(inference, node, i);
+    if (!value) return false;
+    elements += (int64_t)value->count;
+  }
+  if (elements > inference->budget) return false;
+  inference->budget -= elements / 8; /* nothing is kept of them */
   return true;
 }
 
 nnm_status nnm_fold_node(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   const folder *found = folder_of(node);
-  if (!found || !is_needed(inference, node) || !inputs_known(inference, node, found->inputs))
+  if (!found || !is_needed(inference, node) || !take_inputs(inference, node, found))
     return inference->out_of_memory ? nnm_fail_memory(error) : NNM_OK;
   for (uint32_t i = 0; i < node->output_count; i++) {
     nnm_tensor_id output = node->outputs[i];

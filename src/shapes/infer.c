@@ -8,7 +8,7 @@
 #include "shapes/fold.h"
 #include "shapes/inputs.h"
 
-enum { FOLDED_IN_ALL = 1 << 22 }; /* elements of all folded constants of one model: 32 MiB */
+enum { FOLDED_IN_ALL = 1 << 24 }; /* elements of all folded constants of one model: 128 MiB at most */
 
 int64_t nnm_shape_elements(nnm_shape shape) {
   int64_t elements;
@@ -26,10 +26,11 @@ void nnm_shapes_free(nnm_shapes *shapes) {
 typedef struct node_state {
   bool constant; /* computed from weights alone */
   bool tainted;  /* something it reads comes from a custom operator of unknown shape */
+  bool declared; /* an output has the shape that the file declares, for want of a better one */
 } node_state;
 
 static node_state look_at_inputs(const nnm_inference *inference, const nnm_node *node) {
-  node_state state = {true, false};
+  node_state state = {true, false, false};
   for (uint32_t i = 0; i < node->input_count; i++) {
     nnm_tensor_id input = node->inputs[i];
     if (input < 0) continue;
@@ -76,6 +77,9 @@ static nnm_status use_declared(nnm_inference *inference, nnm_tensor_id tensor, n
 }
 
 static nnm_status fail_unknown(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  if (inference->budget < NNM_LIMIT_FOLDED_ELEMENTS)
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "the shapes hang on more than %d elements of constants; simplify the model before", FOLDED_IN_ALL);
   for (uint32_t i = 0; i < node->input_count; i++) {
     nnm_tensor_id input = node->inputs[i];
     if (input >= 0 && inference->needed[input] && !inference->shapes->constant[input] &&
@@ -92,8 +96,11 @@ static nnm_status fail_unknown(nnm_inference *inference, const nnm_node *node, n
 
 /* An output that the rule has left open. */
 static nnm_status settle_unknown(nnm_inference *inference, const nnm_node *node, nnm_tensor_id tensor,
-                                 const node_state *state, nnm_error *error) {
-  if (is_fully_declared(&inference->graph->tensors[tensor])) return use_declared(inference, tensor, error);
+                                 node_state *state, nnm_error *error) {
+  if (is_fully_declared(&inference->graph->tensors[tensor])) {
+    state->declared = true;
+    return use_declared(inference, tensor, error);
+  }
   bool custom = !nnm_op_shape_rule(node->op);
   if (!custom && !state->tainted) return fail_unknown(inference, node, error);
   inference->tainted[tensor] = 1;
@@ -112,7 +119,7 @@ static bool contradicts(const nnm_tensor *declared, const nnm_shape *shape) {
   return false;
 }
 
-static nnm_status settle_outputs(nnm_inference *inference, const nnm_node *node, const node_state *state,
+static nnm_status settle_outputs(nnm_inference *inference, const nnm_node *node, node_state *state,
                                  nnm_error *error) {
   const nnm_graph *graph = inference->graph;
   nnm_shapes *shapes = inference->shapes;
@@ -170,7 +177,8 @@ static nnm_status infer_node(nnm_inference *inference, nnm_node_id id, nnm_error
                                     : is_constant(inference, node, state.constant);
   NNM_TRY(settle_outputs(inference, node, &state, error));
   inference->shapes->executed[id] = !state.constant;
-  NNM_TRY(nnm_fold_node(inference, node, error));
+  /* a folder may trust the shapes that the rule has computed, but not those of the file */
+  if (!state.declared) NNM_TRY(nnm_fold_node(inference, node, error));
   if (node->block && !state.constant) inference->cost += node_cost(inference, id) * (double)inference->turns;
   return NNM_OK;
 }

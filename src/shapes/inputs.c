@@ -191,6 +191,11 @@ static nnm_status take_batch_size(input_state *state, nnm_error *error) {
   bool taken = false;
   for (uint32_t i = 0; i < state->input_count; i++) {
     const nnm_tensor *tensor = input_tensor(state, i);
+    if (state->ranks[i] > 0 && tensor->rank > 0 && tensor->dims[0] < 0 && state->dims[i][0] >= 0 &&
+        state->dims[i][0] != batch)
+      return nnm_fail(error, NNM_ERROR_ARGUMENT, tensor->name,
+                      "the first dimension is given as %lld by --input-shape and as %lld by --batch-size",
+                      (long long)state->dims[i][0], (long long)batch);
     if (tensor->rank < 1 || (tensor->dims[0] >= 0 && tensor->dims[0] != batch)) continue;
     taken = true;
   }

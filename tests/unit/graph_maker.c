@@ -77,7 +77,7 @@ static void declare(graph_maker *maker, nnm_tensor_id id, const char *text) {
 
 void make_input(graph_maker *maker, const char *name, const char *shape) {
   nnm_tensor_id id = tensor_of(maker, name, true);
-  if (shape) declare(maker, id, shape);
+  if (shape) declare(maker, id, shape); /* else of unknown rank */
   check(maker, nnm_graph_builder_input(maker->builder, id, &maker->error));
 }
 

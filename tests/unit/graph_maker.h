@@ -19,7 +19,7 @@ void make_start(graph_maker *maker, int32_t opset);
 nnm_graph *make_finish(graph_maker *maker);
 const char *make_text(graph_maker *maker, const char *text); /* interned */
 
-/* shape: "1x3x?x4", "batch x..." for symbols, "" for a scalar. */
+/* shape: "1x3x?x4", "batch x..." for symbols, "" for a scalar, NULL for an unknown rank. */
 void make_input(graph_maker *maker, const char *name, const char *shape);
 void make_weight(graph_maker *maker, const char *name, const char *shape); /* no bytes */
 void make_ints(graph_maker *maker, const char *name, const char *values);  /* 1-D int64 constant: "1 -1 64" */
