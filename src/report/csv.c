@@ -1,24 +1,26 @@
-/* CSV as RFC 4180 has it, but with "\n" at the end of a line. docs/json.md lists the columns. */
+/* CSV as RFC 4180 has it, but with "\n" at the end of a line and nowhere else. docs/json.md lists the columns. */
 #include <math.h>
 #include <string.h>
 
 #include "base/status.h"
 #include "report/write.h"
 
+/* Control characters and broken UTF-8 become '?': a name must not look like another line of output. */
 static void write_field(nnm_text *text, const char *value) {
-  if (!value[strcspn(value, "\",\r\n")]) {
-    nnm_text_add(text, value);
-    return;
-  }
-  nnm_text_add(text, "\"");
-  for (const char *at = value; *at;) {
+  nnm_text safe = {0};
+  nnm_write_cell(&safe, value, SIZE_MAX, false);
+  const char *at = safe.data ? safe.data : "";
+  bool is_quoted = at[strcspn(at, "\",")] != '\0';
+  if (is_quoted) nnm_text_add(text, "\"");
+  while (*at) {
     size_t length = strcspn(at, "\"");
     nnm_text_add_bytes(text, at, length);
-    if (!at[length]) break;
-    nnm_text_add(text, "\"\"");
-    at += length + 1;
+    at += length;
+    if (*at) nnm_text_add(text, "\"\""), at++;
   }
-  nnm_text_add(text, "\"");
+  if (is_quoted) nnm_text_add(text, "\"");
+  if (safe.failed) text->failed = true;
+  nnm_text_free(&safe);
 }
 
 static void write_separated_field(nnm_text *text, const char *value) {

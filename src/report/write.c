@@ -102,7 +102,9 @@ void nnm_write_json_text(nnm_text *text, const char *value) {
     i = plain;
     if (i == size) break;
     size_t length = nnm_utf8_length(value + i, size - i);
-    if (length > 1) nnm_text_add_bytes(text, value + i, length);
+    bool is_control = length == 2 && (unsigned char)value[i] == 0xc2 && (unsigned char)value[i + 1] < 0xa0;
+    if (is_control) nnm_text_printf(text, "\\u%04x", (unsigned char)value[i + 1]); /* terminals obey these too */
+    else if (length > 1) nnm_text_add_bytes(text, value + i, length);
     else if (length) write_escape(text, value[i]);
     else nnm_text_add(text, "\xef\xbf\xbd"), length = 1;
     i += length;

@@ -69,6 +69,9 @@ static void test_json_text(void **state) {
   expect_json("", "\"\"");
   expect_json("a/b:0", "\"a/b:0\"");
   expect_json("\"\\\n\t\x01\x7f", "\"\\\"\\\\\\n\\t\\u0001\\u007f\"");
+  expect_json("\xc2\x9b"
+              "2J",
+              "\"\\u009b2J\"");
   expect_json("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
               "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"");
   expect_json("\xff|\xc3|\xc0\x80|\xed\xa0\x80|\xf5\x80\x80\x80",
@@ -198,12 +201,12 @@ static void test_csv(void **state) {
   expect_csv(NULL, false,
              "model,format,predictor,version,latency_ms,interval_low_ms,interval_high_ms,coverage,notes\n");
   expect_csv(&prediction, false,
-             "\"a\"\"b\n.onnx\",onnx,phone,1.0,2.25,,,0.75,1 odd kernel counted as 0: no predictor\n");
+             "\"a\"\"b?.onnx\",onnx,phone,1.0,2.25,,,0.75,1 odd kernel counted as 0: no predictor\n");
   expect_csv(&prediction, true,
-             "\"a\"\"b\n.onnx\",onnx,phone,1.0,conv-bn-relu#0,conv-bn-relu,\"features/\"\"0\"\"/Conv bn relu\","
+             "\"a\"\"b?.onnx\",onnx,phone,1.0,conv-bn-relu#0,conv-bn-relu,\"features/\"\"0\"\"/Conv bn relu\","
              "1x56x56x24 -> 1x56x56x24,1000,1.5,0.6666666666666666,true\n"
-             "\"a\"\"b\n.onnx\",onnx,phone,1.0,add#1,add,,1x56x56x24 + 1x56x56x24,0,0.5,0.2222222222222222,false\n"
-             "\"a\"\"b\n.onnx\",onnx,phone,1.0,\"odd,\"\"x\"\"#2\",\"odd,\"\"x\"\"\",,,0,0.0,0.0,false\n");
+             "\"a\"\"b?.onnx\",onnx,phone,1.0,add#1,add,,1x56x56x24 + 1x56x56x24,0,0.5,0.2222222222222222,false\n"
+             "\"a\"\"b?.onnx\",onnx,phone,1.0,\"odd,\"\"x\"\"#2\",\"odd,\"\"x\"\"\",,,0,0.0,0.0,false\n");
 }
 
 static void test_line(void **state) {
