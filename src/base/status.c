@@ -4,11 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Untrusted names end up in messages: keep them on one printable line (bytes >= 0x80 may be UTF-8 and stay). */
+#include "base/text.h"
+
+/* Untrusted names end up in messages, perhaps cut in the middle of a character: keep them on one printable line. */
 static void make_printable(char *text) {
-  for (; *text; text++) {
-    unsigned char byte = (unsigned char)*text;
-    if (byte < 0x20 || byte == 0x7f) *text = '?';
+  for (size_t left = strlen(text); left;) {
+    size_t length = nnm_utf8_length(text, left);
+    unsigned char first = (unsigned char)text[0];
+    bool is_control = first < 0x20 || first == 0x7f || (first == 0xc2 && (unsigned char)text[1] < 0xa0);
+    if (!length) length = 1, is_control = true;
+    if (is_control) memset(text, '?', length);
+    text += length;
+    left -= length;
   }
 }
 

@@ -22,7 +22,8 @@ static uint64_t hash_bytes(const void *bytes, size_t size, uint64_t seed) {
   uint64_t tail = 0;
   if (size) memcpy(&tail, at, size);
   hash = (hash ^ tail) * UINT64_C(0xc4ceb9fe1a85ec53);
-  return hash ^ (hash >> 29);
+  hash = (hash ^ (hash >> 32)) * UINT64_C(0xff51afd7ed558ccd);
+  return hash ^ (hash >> 32);
 }
 
 uint64_t nnm_hash_bytes(const void *bytes, size_t size) { return hash_bytes(bytes, size, 0); }

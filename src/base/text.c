@@ -61,3 +61,20 @@ void nnm_text_free(nnm_text *text) {
   free(text->data);
   *text = (nnm_text){0};
 }
+
+size_t nnm_utf8_length(const char *at, size_t size) {
+  const unsigned char *byte = (const unsigned char *)at;
+  if (byte[0] < 0x80) return 1;
+  size_t length = byte[0] >= 0xc2 && byte[0] <= 0xdf   ? 2
+                  : byte[0] >> 4 == 0xe                ? 3
+                  : byte[0] >= 0xf0 && byte[0] <= 0xf4 ? 4
+                                                       : 0;
+  if (!length || length > size) return 0;
+  for (size_t i = 1; i < length; i++)
+    if ((byte[i] & 0xc0) != 0x80) return 0;
+  /* overlong forms, surrogates, beyond U+10FFFF */
+  if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) ||
+      (byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] > 0x8f))
+    return 0;
+  return length;
+}

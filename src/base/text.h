@@ -17,4 +17,7 @@ void nnm_text_printf(nnm_text *text, const char *format, ...) __attribute__((for
 char *nnm_text_take(nnm_text *text); /* the malloc'ed text, ownership to the caller; NULL if anything failed */
 void nnm_text_free(nnm_text *text);
 
+/* Length of the UTF-8 sequence at `at`, 0 when it is none; size > 0 bytes are readable. */
+size_t nnm_utf8_length(const char *at, size_t size);
+
 #endif

@@ -3,33 +3,14 @@
 #include "base/limits.h"
 #include "readers/onnx_reader.h"
 
-/* The length of the UTF-8 sequence at text, or 0 when there is none. */
-static size_t utf8_length(const unsigned char *text, size_t left) {
-  static const struct {
-    unsigned char mask, lead;
-    uint32_t least;
-  } forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-  for (size_t extra = 0; extra < 4; extra++) {
-    if ((text[0] & forms[extra].mask) != forms[extra].lead) continue;
-    if (extra >= left) return 0;
-    uint32_t code = text[0] & (unsigned char)~forms[extra].mask;
-    for (size_t i = 1; i <= extra; i++) {
-      if ((text[i] & 0xc0) != 0x80) return 0;
-      code = code << 6 | (text[i] & 0x3f);
-    }
-    bool is_surrogate = code >= 0xd800 && code < 0xe000;
-    return code < forms[extra].least || code > 0x10ffff || is_surrogate ? 0 : extra + 1;
-  }
-  return 0;
+/* The length of the character at text, 0 when it is no UTF-8 or NUL. */
+static size_t character_length(const unsigned char *text, size_t left) {
+  return *text ? nnm_utf8_length((const char *)text, left) : 0;
 }
 
 static bool is_utf8(const unsigned char *text, size_t size) {
   for (size_t at = 0; at < size;) {
-    if (text[at] && text[at] < 0x80) {
-      at++;
-      continue;
-    }
-    size_t length = text[at] ? utf8_length(text + at, size - at) : 0;
+    size_t length = text[at] < 0x80 && text[at] ? 1 : character_length(text + at, size - at);
     if (!length) return false;
     at += length;
   }
@@ -64,7 +45,7 @@ nnm_status nnm_onnx_text(onnx_reader *reader, const nnm_wire_field *field, const
   if (is_utf8(field->bytes, size)) return intern(reader, (const char *)field->bytes, size, out);
   reader->name.length = 0;
   for (size_t at = 0; at < size;) {
-    size_t length = field->bytes[at] ? utf8_length(field->bytes + at, size - at) : 0;
+    size_t length = character_length(field->bytes + at, size - at);
     nnm_text_add_bytes(&reader->name, length ? (const char *)field->bytes + at : "?", length ? length : 1);
     at += length ? length : 1;
   }

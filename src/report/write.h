@@ -26,9 +26,6 @@ void nnm_write_json_attributes(nnm_text *text, const nnm_kernel_result *kernel);
  * the beginning (keep_end: the end) of a longer value, with ".." where it was cut. Returns the characters written. */
 size_t nnm_write_cell(nnm_text *text, const char *value, size_t columns, bool keep_end);
 
-/* Length of the UTF-8 sequence at `at`, 0 when it is none; size > 0 bytes are readable. */
-size_t nnm_utf8_length(const char *at, size_t size);
-
 /* "1x56x56x24 + 1x24 -> 1x56x56x144" */
 void nnm_write_kernel_shapes(nnm_text *text, const nnm_kernel_result *kernel, const char *arrow);
 
