@@ -15,6 +15,7 @@ static nnm_shape *new_items(nnm_inference *inference, int64_t count) {
 }
 
 static nnm_status fail_long(const nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  if (inference->out_of_memory) return nnm_fail_memory(error);
   return nnm_fail_node(inference, node, error, "makes a sequence of more than %d tensors", NNM_LIMIT_FOLDED_ELEMENTS);
 }
 
