@@ -6,7 +6,7 @@
 #include "features/geometry.h"
 
 const char *const nnm_feature_names[NNM_FEATURE_COUNT] = {
-#define NNM_FEATURE(id, name, description) name,
+#define NNM_FEATURE(id, name, quantity, description) name,
 #include "features/feature_list.inc"
 #undef NNM_FEATURE
 };

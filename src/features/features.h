@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 
 typedef enum nnm_feature {
-#define NNM_FEATURE(id, name, description) NNM_FEATURE_##id,
+#define NNM_FEATURE(id, name, quantity, description) NNM_FEATURE_##id,
 #include "features/feature_list.inc"
 #undef NNM_FEATURE
   NNM_FEATURE_COUNT

@@ -80,13 +80,11 @@ static float run_network(const nnm_network *network, size_t index, const float *
 }
 
 static const char unmeasured[] = "kernel type never measured on this device";
-static const char *const above[] = {
-#define NNM_FEATURE(id, name, description) name " above the largest measured",
-#include "features/feature_list.inc"
-#undef NNM_FEATURE
-};
-static const char *const below[] = {
-#define NNM_FEATURE(id, name, description) name " below the smallest measured",
+static const struct {
+  const char *quantity, *above, *below; /* quantity empty: the range does not ask for this feature */
+} ranges[] = {
+#define NNM_FEATURE(id, name, quantity, description) \
+  {quantity, quantity " above the largest measured", quantity " below the smallest measured"},
 #include "features/feature_list.inc"
 #undef NNM_FEATURE
 };
@@ -105,9 +103,9 @@ static const char *make_inputs(const nnm_network *network, size_t type, const nn
     size_t at = network->feature_at[i];
     float value = row->features[at];
     float beyond = value > high ? value - high : low - value;
-    if (beyond > feature->tolerance && beyond * feature->scale > farthest) {
+    if (ranges[at].quantity[0] && beyond > feature->tolerance && beyond * feature->scale > farthest) {
       farthest = beyond * feature->scale;
-      reason = value > high ? above[at] : below[at];
+      reason = value > high ? ranges[at].above : ranges[at].below;
     }
     values[i] = value < low ? low : value > high ? high : value;
     *out++ = (values[i] - feature->mean) * feature->scale;

@@ -44,18 +44,26 @@ typedef struct parts { /* where in the section things are, for tests that damage
 static parts make_section(section *s) {
   parts p;
   memset(s, 0, sizeof *s);
-  p.header = put(s, &(nnm_network_header){.version = NNM_NETWORK_VERSION, .feature_count = NNM_FEATURE_COUNT,
-                                          .type_count = TYPES, .network_count = 1, .constant_ms = 0.25,
-                                          .correction_limit = 8, .ramp_count = 1}, sizeof *p.header);
+  p.header = put(s,
+                 &(nnm_network_header){.version = NNM_NETWORK_VERSION,
+                                       .feature_count = NNM_FEATURE_COUNT,
+                                       .type_count = TYPES,
+                                       .network_count = 1,
+                                       .constant_ms = 0.25,
+                                       .correction_limit = 8,
+                                       .ramp_count = 1},
+                 sizeof *p.header);
   nnm_network_feature features[NNM_FEATURE_COUNT] = {0};
   for (size_t i = 0; i < NNM_FEATURE_COUNT; i++) {
     features[i] = (nnm_network_feature){.mean = 1, .scale = 0.5F, .high = i ? 1 : 10, .tolerance = 0.5F};
     strcpy(features[i].name, nnm_feature_names[i]);
   }
   p.features = put(s, features, sizeof features);
-  p.ramps = put(s, &(nnm_network_ramp){.feature = 0, .low = 4, .slope = 0.5F, .mean = 0.25F, .scale = 2}, sizeof *p.ramps);
-  const nnm_network_type types[TYPES + 1] = {
-      {.name = "conv", .cost_ms = {1e-6, 1e-5, 0, 0.001}, .measured = 1}, {.name = "add"}, {.cost_ms = {2e-6, 0, 0, 0}}};
+  p.ramps =
+      put(s, &(nnm_network_ramp){.feature = 0, .low = 4, .slope = 0.5F, .mean = 0.25F, .scale = 2}, sizeof *p.ramps);
+  const nnm_network_type types[TYPES + 1] = {{.name = "conv", .cost_ms = {1e-6, 1e-5, 0, 0.001}, .measured = 1},
+                                             {.name = "add"},
+                                             {.cost_ms = {2e-6, 0, 0, 0}}};
   p.types = put(s, types, sizeof types);
   float low[TYPES * NNM_FEATURE_COUNT] = {0}, high[TYPES * NNM_FEATURE_COUNT];
   for (size_t i = 0; i < TYPES * NNM_FEATURE_COUNT; i++) high[i] = i % NNM_FEATURE_COUNT ? 1 : 10;
@@ -68,15 +76,16 @@ static parts make_section(section *s) {
   p.type_biases = put(s, biases, sizeof biases);
   enum { INPUTS = NNM_FEATURE_COUNT + 1, LAST = WIDTH + INPUTS * WIDTH };
   float weights[LAST + 4 + WIDTH] = {0};
-  weights[WIDTH] = 1;                               /* input 0, output 0 */
-  weights[WIDTH + NNM_FEATURE_COUNT * WIDTH] = 1;   /* the ramp, output 0 */
+  weights[WIDTH] = 1;                             /* input 0, output 0 */
+  weights[WIDTH + NNM_FEATURE_COUNT * WIDTH] = 1; /* the ramp, output 0 */
   weights[LAST + 4] = 0.5F;
   p.weights = put(s, weights, sizeof weights);
   return p;
 }
 
 static nnm_kernel_row row_of(nnm_kernel_type type, float feature, double multiply_adds) {
-  nnm_kernel_row row = {.multiply_adds = multiply_adds, .elements_moved = 200, .weight_elements = 9, .type = (int32_t)type};
+  nnm_kernel_row row = {
+      .multiply_adds = multiply_adds, .elements_moved = 200, .weight_elements = 9, .type = (int32_t)type};
   row.features[0] = feature;
   return row;
 }
@@ -138,7 +147,7 @@ static void extrapolates_with_the_work(void **state) {
   assert_true(edge.in_range && near.in_range && !far.in_range);
   assert_true(near.latency_ms == edge.latency_ms);
   assert_true(fabs(far.latency_ms / edge.latency_ms / 100 - 1) < 1e-4);
-  assert_non_null(strstr(far.reason, nnm_feature_names[0]));
+  assert_non_null(strstr(far.reason, "multiply-adds"));
   assert_non_null(strstr(far.reason, "above the largest measured"));
   nnm_kernel_estimate small = estimate(network, row_of(NNM_KERNEL_CONV, -1, 10));
   assert_non_null(strstr(small.reason, "below the smallest measured"));
@@ -172,10 +181,10 @@ static void refuses_other_features(void **state) {
 static void refuses_impossible_numbers(void **state) {
   (void)state;
   section s;
-#define REFUSES(damage, fault) \
-  do { \
-    parts p = make_section(&s); \
-    damage; \
+#define REFUSES(damage, fault)            \
+  do {                                    \
+    parts p = make_section(&s);           \
+    damage;                               \
     refuses(&s, NNM_ERROR_FORMAT, fault); \
   } while (0)
   REFUSES(p.header->feature_count = 0, "counts");
@@ -252,7 +261,8 @@ static nnm_kernel_row golden_row(const json_t *kernel) {
   row.multiply_adds = json_number_value(json_array_get(work, 0));
   row.elements_moved = json_number_value(json_array_get(work, 1));
   row.weight_elements = json_number_value(json_array_get(work, 2));
-  for (size_t i = 0; i < NNM_FEATURE_COUNT; i++) row.features[i] = (float)json_number_value(json_array_get(features, i));
+  for (size_t i = 0; i < NNM_FEATURE_COUNT; i++)
+    row.features[i] = (float)json_number_value(json_array_get(features, i));
   const char *type = json_string_value(json_array_get(kernel, 0));
   while (strcmp(nnm_kernel_type_name((nnm_kernel_type)row.type), type) != 0) row.type++;
   return row;
@@ -304,14 +314,10 @@ static void agrees_with_the_trainer(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(computes_by_hand),
-      cmocka_unit_test(marks_what_was_never_measured),
-      cmocka_unit_test(extrapolates_with_the_work),
-      cmocka_unit_test(refuses_other_features),
-      cmocka_unit_test(refuses_impossible_numbers),
-      cmocka_unit_test(refuses_every_truncation),
-      cmocka_unit_test(survives_every_wrong_byte),
-      cmocka_unit_test(agrees_with_the_trainer),
+      cmocka_unit_test(computes_by_hand),           cmocka_unit_test(marks_what_was_never_measured),
+      cmocka_unit_test(extrapolates_with_the_work), cmocka_unit_test(refuses_other_features),
+      cmocka_unit_test(refuses_impossible_numbers), cmocka_unit_test(refuses_every_truncation),
+      cmocka_unit_test(survives_every_wrong_byte),  cmocka_unit_test(agrees_with_the_trainer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
