@@ -65,6 +65,8 @@ static void name_predictor(const predict_run *run, const nnm_predictor *predicto
            nnm_predictor_get_info(predictor)->name);
 }
 
+enum { SHOWN_NOTES = 3 }; /* without --verbose */
+
 static void say_notes(const predict_run *run, const model_input *input, const nnm_predictor *predictor,
                       const nnm_prediction *prediction, predict_outcome *outcome) {
   /* the table says it itself; JSON and CSV carry the notes as data */
@@ -75,8 +77,13 @@ static void say_notes(const predict_run *run, const model_input *input, const nn
     print_message(outcome->messages, "note", subject,
                   "%.1f %% of the latency is from kernels within the training range",
                   (double)(long)(prediction->coverage * 1000) / 10);
-  for (size_t i = 0; i < prediction->note_count; i++)
-    print_message(outcome->messages, "note", subject, "%s", prediction->notes[i]);
+  /* the heaviest come first; a screen of notes hides the results */
+  size_t shown =
+      run->settings->verbose || prediction->note_count <= SHOWN_NOTES + 1 ? prediction->note_count : SHOWN_NOTES;
+  for (size_t i = 0; i < shown; i++) print_message(outcome->messages, "note", subject, "%s", prediction->notes[i]);
+  if (shown < prediction->note_count)
+    print_message(outcome->messages, "note", subject, "%zu more notes; -v, --breakdown and --json show all",
+                  prediction->note_count - shown);
 }
 
 static void say_kernels(const model_input *input, const nnm_predictor *predictor, const nnm_prediction *prediction,
