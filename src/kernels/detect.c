@@ -145,8 +145,10 @@ static nnm_status detect(nnm_kernel_search *d, nnm_kernels *kernels, nnm_error *
     nnm_node_id n = d->order[i];
     if (d->unit_of[n] != n || d->is_view[n]) continue;
     nnm_match_patterns(d, n);
-    nnm_fold_into_weights(d, n);
+    nnm_fold_into_weights(d, n, false);
   }
+  for (int32_t i = 0; i < d->order_count; i++)
+    if (d->unit_of[d->order[i]] == d->order[i]) nnm_fold_into_weights(d, d->order[i], true);
   nnm_group_slices(d);
   nnm_chains chains = {0};
   NNM_TRY(nnm_fuse_units(d, &chains, error));

@@ -65,8 +65,8 @@ bool nnm_only_read_by(const nnm_kernel_search *d, nnm_unit_id unit, nnm_unit_id 
 
 /* patterns.c: to be called for each node in execution order */
 void nnm_match_patterns(nnm_kernel_search *d, nnm_node_id node);
-/* folding.c: likewise, after the patterns */
-void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id node);
+/* folding.c: likewise, after the patterns; once more with scalars when all patterns are found */
+void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id node, bool scalars);
 /* folding.c: the slices that cut one tensor into parts become one split */
 void nnm_group_slices(nnm_kernel_search *d);
 

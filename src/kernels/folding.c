@@ -2,25 +2,33 @@
  * weights of the layer in front of them, and slices that cut a tensor into parts are one split. */
 #include "kernels/detection.h"
 
-static bool has_weights(nnm_role role) {
-  return role == NNM_ROLE_CONV || role == NNM_ROLE_DWCONV || role == NNM_ROLE_CONVTRANS || role == NNM_ROLE_FC;
+/* What can take a scale and a shift for each of its channels into its own constants. */
+static bool can_take(nnm_role role) {
+  return role == NNM_ROLE_CONV || role == NNM_ROLE_DWCONV || role == NNM_ROLE_CONVTRANS || role == NNM_ROLE_FC ||
+         role == NNM_ROLE_BN;
 }
 
-/* The output channels of a layer with weights: one of them stands for one element of a bias. */
-static int64_t channels_of(const nnm_kernel_search *d, const nnm_unit *unit) {
-  nnm_window window;
-  if (nnm_window_of(d->graph, d->shapes, unit->core, &window)) return window.output_channels;
-  const nnm_node *node = &d->graph->nodes[unit->core];
-  nnm_shape shape = d->shapes->tensors[node->outputs[0]];
-  return shape.rank > 0 ? shape.dims[shape.rank - 1] : -1;
+/* The constant operand of two, or -1. What is divided by a tensor is no constant factor of it. */
+static nnm_tensor_id constant_operand(const nnm_kernel_search *d, const nnm_node *node) {
+  if (node->input_count != 2 || node->inputs[0] < 0 || node->inputs[1] < 0) return -1;
+  bool first = d->shapes->constant[node->inputs[0]], second = d->shapes->constant[node->inputs[1]];
+  if (first == second || (first && node->op == NNM_OP_DIV)) return -1;
+  return node->inputs[first ? 0 : 1];
 }
 
-/* Whether the constant operand of two holds one value for each of `channels`. A
- * single value is left alone: it is more likely a step of an activation than a bias. */
-static bool is_per_channel(const nnm_kernel_search *d, const nnm_node *node, int64_t channels) {
-  if (node->input_count != 2 || node->inputs[0] < 0 || node->inputs[1] < 0) return false;
-  nnm_tensor_id constant = d->shapes->constant[node->inputs[1]] ? node->inputs[1] : node->inputs[0];
-  return channels > 1 && nnm_shape_elements(d->shapes->tensors[constant]) == channels;
+static int32_t channel_axis(const nnm_node *node, nnm_shape shape, nnm_role front) {
+  bool is_image = shape.rank > 3 || front == NNM_ROLE_CONV || front == NNM_ROLE_DWCONV || front == NNM_ROLE_CONVTRANS;
+  return is_image && node->layout == NNM_CHANNELS_FIRST ? 1 : shape.rank - 1;
+}
+
+/* Whether a constant has one value for each channel of `shape`. */
+static bool is_per_channel(nnm_shape constant, nnm_shape shape, int32_t axis) {
+  if (constant.rank > shape.rank || axis < 0 || axis >= shape.rank || shape.dims[axis] < 2) return false;
+  for (int32_t i = 0; i < constant.rank; i++) {
+    int32_t at = shape.rank - constant.rank + i;
+    if (constant.dims[i] != (at == axis ? shape.dims[axis] : 1)) return false;
+  }
+  return axis >= shape.rank - constant.rank;
 }
 
 /* The first operand that is no constant, looked at through views. */
@@ -30,45 +38,56 @@ static nnm_tensor_id data_operand(const nnm_kernel_search *d, const nnm_node *no
   return -1;
 }
 
-static bool may_fold(const nnm_kernel_search *d, const nnm_unit *layer, const nnm_node *node, bool *is_bn) {
-  *is_bn = false;
-  switch (node->op) {
-  case NNM_OP_BIAS_ADD: return true;
-  case NNM_OP_BATCH_NORMALIZATION: *is_bn = true; break;
-  case NNM_OP_MUL:
-  case NNM_OP_DIV:
-    *is_bn = true;
-    if (!is_per_channel(d, node, channels_of(d, layer))) return false;
-    break;
-  case NNM_OP_ADD:
-  case NNM_OP_SUB: return is_per_channel(d, node, channels_of(d, layer));
-  default: return false;
-  }
-  /* Every device folds it, so only a rule that forbids it keeps it apart. */
-  return nnm_fusion_rules_ask(d->rules, nnm_roles[layer->role].rule_name, "bn") != NNM_FUSION_DENIED;
+static bool is_scale(int32_t op) { return op == NNM_OP_MUL || op == NNM_OP_DIV; }
+static bool is_shift(int32_t op) { return op == NNM_OP_ADD || op == NNM_OP_SUB; }
+
+/* Whether a node scales or shifts each channel by a constant. One constant for all channels may be a step of an
+ * activation, so it counts only when the patterns have had their chance (`scalars`). */
+static bool is_affine(const nnm_kernel_search *d, const nnm_node *node, nnm_role front, bool scalars) {
+  if (node->op == NNM_OP_BIAS_ADD || node->op == NNM_OP_BATCH_NORMALIZATION) return true;
+  nnm_tensor_id constant = is_scale(node->op) || is_shift(node->op) ? constant_operand(d, node) : -1;
+  if (constant < 0) return false;
+  nnm_shape shape = d->shapes->tensors[node->outputs[0]];
+  if (nnm_shape_elements(d->shapes->tensors[constant]) == 1) return scalars;
+  return is_per_channel(d->shapes->tensors[constant], shape, channel_axis(node, shape, front));
 }
 
-void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id n) {
+/* Every device folds a batch normalisation, so only a rule that forbids it keeps it apart. */
+static bool may_fold(const nnm_kernel_search *d, nnm_role front, bool is_bn) {
+  return !is_bn || front == NNM_ROLE_BN ||
+         nnm_fusion_rules_ask(d->rules, nnm_roles[front].rule_name, "bn") != NNM_FUSION_DENIED;
+}
+
+/* A scale with a shift behind it is a batch normalisation, also with no layer in front. */
+static bool is_lone_scale(const nnm_kernel_search *d, nnm_unit_id front, const nnm_node *shift) {
+  const nnm_unit *unit = &d->units[front];
+  if (unit->role != NNM_ROLE_ELEMENTWISE || unit->input >= 0 || !is_shift(shift->op)) return false;
+  const nnm_node *scale = &d->graph->nodes[unit->core];
+  return is_scale(scale->op) && is_affine(d, scale, NNM_ROLE_ELEMENTWISE, false) &&
+         is_affine(d, shift, NNM_ROLE_ELEMENTWISE, false);
+}
+
+void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id n, bool scalars) {
   nnm_unit_id id = d->unit_of[n];
   const nnm_node *node = &d->graph->nodes[n];
-  if (d->units[id].member_count < 1 || d->units[id].core != n || d->units[id].input >= 0) return;
+  if (d->units[id].core != n || d->units[id].input >= 0) return;
   nnm_tensor_id operand = data_operand(d, node);
   nnm_unit_id front = nnm_unit_making(d, operand);
-  if (front < 0 || !has_weights(d->units[front].role) || d->units[front].output != operand ||
-      d->units[front].block != node->block)
-    return;
-  bool is_bn;
-  if (!may_fold(d, &d->units[front], node, &is_bn) || !nnm_only_read_by(d, front, id)) return;
+  if (front < 0 || front == id || d->units[front].output != operand || d->units[front].block != node->block) return;
   nnm_unit layer = d->units[front], folded = d->units[id];
+  bool is_bn = is_scale(node->op) || node->op == NNM_OP_BATCH_NORMALIZATION, lone = is_lone_scale(d, front, node);
+  if (!lone && (!can_take(layer.role) || !is_affine(d, node, layer.role, scalars) || !may_fold(d, layer.role, is_bn)))
+    return;
+  if (!nnm_only_read_by(d, front, id)) return;
   nnm_unit *unit = &d->units[nnm_join_units(d, front, id)];
-  unit->role = layer.role;
+  unit->role = lone ? NNM_ROLE_BN : layer.role;
   unit->core = layer.core;
   unit->position = folded.position;
   unit->block = layer.block;
   unit->input = layer.input;
   unit->output = folded.output;
   unit->shown_output = -1;
-  unit->has_bn = layer.has_bn || is_bn;
+  unit->has_bn = layer.has_bn || (is_bn && layer.role != NNM_ROLE_BN);
 }
 
 /* ------------------------------------------------------------------ slices */

@@ -119,6 +119,15 @@ static size_t count_data_inputs(const nnm_shapes *shapes, const nnm_node *node) 
   return count;
 }
 
+/* Whether an operand of a matrix product is a constant matrix; a bias, the third operand of some, is not meant. */
+static bool has_weight_matrix(const nnm_shapes *shapes, const nnm_node *node) {
+  bool has_bias = node->op == NNM_OP_GEMM || node->op == NNM_OP_MS_FUSED_GEMM;
+  for (uint32_t i = 0; i < node->input_count && !(has_bias && i == 2); i++)
+    if (node->inputs[i] >= 0 && shapes->constant[node->inputs[i]] && shapes->tensors[node->inputs[i]].rank > 1)
+      return true;
+  return false;
+}
+
 static nnm_role role_of_convolution(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id node) {
   nnm_window window;
   if (!nnm_window_of(graph, shapes, node, &window)) return NNM_ROLE_CONV;
@@ -166,7 +175,8 @@ nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_
   if (role == NNM_ROLE_CONV) return role_of_convolution(graph, shapes, id);
   if (role == NNM_ROLE_REDUCE) return is_spatial_mean(shapes, node) ? NNM_ROLE_GAP : role;
   if (role == NNM_ROLE_AVGPOOL) return role_of_window(graph, shapes, id);
-  if (role == NNM_ROLE_MATMUL) return count_data_inputs(shapes, node) < 2 ? NNM_ROLE_FC : NNM_ROLE_MATMUL;
+  if (role == NNM_ROLE_MATMUL)
+    return count_data_inputs(shapes, node) < 2 || has_weight_matrix(shapes, node) ? NNM_ROLE_FC : NNM_ROLE_MATMUL;
   /* taking one constant index of an axis is a slice */
   if (node->op == NNM_OP_GATHER && node->input_count > 1 && node->inputs[1] >= 0 && shapes->constant[node->inputs[1]] &&
       nnm_shape_elements(shapes->tensors[node->inputs[1]]) == 1)

@@ -342,6 +342,63 @@ static void test_folded_bias(void **state) {
   expect("conv-bn-relu, fc-relu");
 }
 
+/* Scales and shifts by one value are folded too, but not when they are part of an activation, and a gate is no scale. */
+static void test_folded_scalars(void **state) {
+  (void)state;
+  input();
+  scalars();
+  conv3("x", "a");
+  make_node(&maker, "Mul", "half a", "b");
+  make_node(&maker, "Add", "b two", "c");
+  make_node(&maker, "Add", "c three", "d");
+  make_node(&maker, "Relu6", "d", "e");
+  make_node(&maker, "Mul", "c e", "f");
+  make_node(&maker, "Div", "f six", "g"); /* hard swish of c */
+  conv3("x", "h");
+  make_node(&maker, "Div", "one h", "i"); /* no constant factor */
+  conv3("x", "j");
+  make_input(&maker, "gate", "1x16x1x1");
+  make_node(&maker, "Mul", "j gate", "k");
+  output("g");
+  output("i");
+  output("k");
+  expect("conv-bn-hswish, conv, div, conv, mul");
+}
+
+/* Without a layer in front, a scale and a shift for each channel are a batch normalisation of its own. */
+static void test_lone_scale(void **state) {
+  (void)state;
+  input();
+  make_weight(&maker, "scale", "16x1x1");
+  make_weight(&maker, "rows", "8x1"); /* for each row, not for each channel */
+  make_node(&maker, "Mul", "x scale", "a");
+  make_node(&maker, "Add", "scale a", "b");
+  make_node(&maker, "Relu", "b", "c");
+  batch_norm("c", "d");
+  make_node(&maker, "Mul", "d scale", "e");
+  make_node(&maker, "Mul", "e rows", "f");
+  make_node(&maker, "Add", "f rows", "g");
+  output("g");
+  expect("bn-relu, bn, mul, add");
+}
+
+static void test_quantised_matrix(void **state) {
+  (void)state;
+  make_input(&maker, "x", "5x64");
+  make_node(&maker, "DynamicQuantizeLinear", "x", "q scale zero");
+  make_weight(&maker, "w", "64x10");
+  make_weight(&maker, "zeros", "10");
+  make_node(&maker, "MatMulInteger", "q w zero zeros", "y");
+  with_int(&maker, "to", 1);
+  make_node(&maker, "Cast", "y", "z");
+  output("z");
+  output("scale");
+  detect_with(cpu);
+  assert_int_equal(kernels->items[1].type, NNM_KERNEL_FC);
+  assert_int_equal(kernels->items[1].weight_elements, 640);
+  release();
+}
+
 static void test_positional_embedding(void **state) {
   (void)state;
   input();
@@ -728,6 +785,9 @@ int main(void) {
       cmocka_unit_test_setup(test_weight_paths, setup),
       cmocka_unit_test_setup(test_quantisation_marks, setup),
       cmocka_unit_test_setup(test_folded_bias, setup),
+      cmocka_unit_test_setup(test_folded_scalars, setup),
+      cmocka_unit_test_setup(test_lone_scale, setup),
+      cmocka_unit_test_setup(test_quantised_matrix, setup),
       cmocka_unit_test_setup(test_positional_embedding, setup),
       cmocka_unit_test_setup(test_hard_swish, setup),
       cmocka_unit_test_setup(test_other_activations, setup),
