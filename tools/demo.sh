@@ -7,5 +7,5 @@ show() {
   printf '\n$ nn-meter %s\n' "$*"
   "$program" "$@"
 }
-show predict --predictor all --onnx examples/mobilenet_v2.onnx examples/resnet18.onnx examples/squeezenet.onnx
+show predict --quiet --predictor all --onnx examples/mobilenet_v2.onnx examples/resnet18.onnx examples/squeezenet.onnx
 show predict --predictor cortexA76cpu_tflite21 --onnx examples/squeezenet.onnx --breakdown

@@ -77,7 +77,7 @@ def regions(program, lists):
             ["predictor", "version", "device"],
             [[f"`{row[0]}`", row[1], DEVICES.get(row[0], "")] for row in known["device"]],
         ),
-        "sample-devices": sample(program, ["predict", "--predictor", "all", "--onnx", *models]),
+        "sample-devices": sample(program, ["predict", "--quiet", "--predictor", "all", "--onnx", *models]),
         "sample-kernels": sample(
             program, ["predict", "--predictor", "cortexA76cpu_tflite21", "--onnx", models[2], "--breakdown"]
         ),
