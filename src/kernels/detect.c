@@ -2,34 +2,43 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "base/text.h"
 #include "kernels/detection.h"
 
 /* ------------------------------------------------------------------ naming */
 
+static char *append(char *at, const char *part) {
+  size_t length = strlen(part);
+  memcpy(at, part, length);
+  return at + length;
+}
+
 /* "conv-bn-relu": the units' parts in order, the operator's own name where its role has none. */
 static nnm_status name_kernel(nnm_kernel_search *d, const nnm_chain *chain, nnm_arena *arena, nnm_kernel *kernel,
                               nnm_error *error) {
-  nnm_text text = {0};
+  const char *parts[NNM_LONGEST_CHAIN];
+  size_t length = 1;
   for (int32_t i = 0; i < chain->unit_count; i++) {
     const nnm_unit *unit = &d->units[chain->units[i]];
-    const char *part = nnm_roles[unit->role].name;
-    if (!part) part = nnm_operator_label(d->graph, unit->core, &d->scratch);
-    if (i) nnm_text_add(&text, "-");
-    nnm_text_add(&text, part ? part : "");
-    if (unit->has_bn) nnm_text_add(&text, "-bn");
+    parts[i] = nnm_roles[unit->role].name;
+    if (!parts[i]) parts[i] = nnm_operator_label(d->graph, unit->core, &d->scratch);
+    if (!parts[i]) return nnm_fail_memory(error);
+    length += strlen(parts[i]) + sizeof "--bn";
   }
-  char *name = text.failed ? NULL : nnm_arena_text(arena, text.data, text.length);
-  nnm_text_free(&text);
+  char *name = nnm_arena_alloc(arena, length, 1), *at = name;
   if (!name) return nnm_fail_memory(error);
+  for (int32_t i = 0; i < chain->unit_count; i++) {
+    if (i) at = append(at, "-");
+    at = append(at, parts[i]);
+    if (d->units[chain->units[i]].has_bn) at = append(at, "-bn");
+  }
   kernel->name = name;
   return NNM_OK;
 }
 
 /* ----------------------------------------------------------------- members */
 
-static int compare_keys(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+static int compare_positions(const void *a, const void *b) {
+  int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
   return (x > y) - (x < y);
 }
 
@@ -38,19 +47,14 @@ static nnm_status list_members(nnm_kernel_search *d, const nnm_chain *chain, nnm
                                nnm_error *error) {
   size_t count = 0;
   for (int32_t i = 0; i < chain->unit_count; i++) count += (size_t)d->units[chain->units[i]].member_count;
-  nnm_node_id *members = NNM_ARENA_ARRAY(arena, nnm_node_id, count);
-  int64_t *keys = malloc((count ? count : 1) * sizeof *keys); /* position, then node: sorts without a context */
-  if (!members || !keys) {
-    free(keys);
-    return nnm_fail_memory(error);
-  }
+  nnm_node_id *members = NNM_ARENA_ARRAY(arena, nnm_node_id, count); /* first their places in the order */
+  if (!members) return nnm_fail_memory(error);
   count = 0;
   for (int32_t i = 0; i < chain->unit_count; i++)
     for (nnm_node_id n = d->units[chain->units[i]].first; n >= 0; n = d->next_member[n])
-      keys[count++] = (int64_t)d->position[n] << 32 | n;
-  qsort(keys, count, sizeof *keys, compare_keys);
-  for (size_t i = 0; i < count; i++) members[i] = (nnm_node_id)(keys[i] & INT32_MAX);
-  free(keys);
+      members[count++] = d->position[n];
+  if (count > 1) qsort(members, count, sizeof *members, compare_positions);
+  for (size_t i = 0; i < count; i++) members[i] = d->order[members[i]];
   kernel->members = members;
   kernel->member_count = count;
   return NNM_OK;

@@ -70,6 +70,9 @@ void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id node, bool scalars)
 /* folding.c: the slices that cut one tensor into parts become one split */
 void nnm_group_slices(nnm_kernel_search *d);
 
+/* Units in one kernel at most: its name stays readable, and no device goes on for longer. */
+enum { NNM_LONGEST_CHAIN = 32 };
+
 /* A kernel in the making: units chained one behind the other. */
 typedef struct nnm_chain {
   nnm_unit_id *units;

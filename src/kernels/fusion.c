@@ -91,7 +91,9 @@ static void try_join(fusion *f, nnm_unit_id unit) {
   nnm_kernel_search *d = f->d;
   if (!nnm_roles[d->units[unit].role].follows) return;
   nnm_unit_id front = latest_operand(d, &d->units[unit]);
-  if (front < 0 || f->links[front].is_taken || !rules_allow(f, front, d->units[unit].role)) return;
+  if (front < 0 || f->links[front].is_taken || f->links[front].length == NNM_LONGEST_CHAIN ||
+      !rules_allow(f, front, d->units[unit].role))
+    return;
   if (nnm_only_read_by(d, front, unit)) {
     join(f, front, unit);
     f->links[front].is_taken = true;

@@ -289,6 +289,7 @@ void nnm_match_patterns(nnm_kernel_search *d, nnm_node_id n) {
       node->op != NNM_OP_RELU6)
     return;
   for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+    if (!fits(d, &d->units[id], (symbol)patterns[i].symbols[0])) continue;
     match m = {.d = d, .at = patterns[i].symbols + 1, .x = -1, .normed = NNM_ROLE_COUNT};
     if (!match_unit(&m, id, (symbol)patterns[i].symbols[0]) || m.count < 2 || !is_closed(&m)) continue;
     take(d, &m, patterns[i].role == NNM_ROLE_COUNT ? m.normed : (nnm_role)patterns[i].role);

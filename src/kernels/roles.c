@@ -197,11 +197,13 @@ nnm_role nnm_role_named(const char *name, size_t length) {
 }
 
 const char *nnm_operator_label(const nnm_graph *graph, nnm_node_id id, nnm_arena *arena) {
+  enum { LONGEST_LABEL = 60 };
   const nnm_node *node = &graph->nodes[id];
   const char *name = node->op == NNM_OP_UNKNOWN ? node->type : nnm_op_name((nnm_op)node->op);
   const char *dot = strrchr(name, '.');
   if (dot && dot[1]) name = dot + 1;
-  char *label = nnm_arena_text(arena, name, strlen(name));
-  for (char *at = label; at && *at; at++) *at = (char)tolower((unsigned char)*at);
+  char *label = nnm_arena_text(arena, name, strnlen(name, LONGEST_LABEL));
+  for (char *at = label; at && *at; at++)
+    *at = isalnum((unsigned char)*at) ? (char)tolower((unsigned char)*at) : '_'; /* "-" separates parts */
   return label;
 }
