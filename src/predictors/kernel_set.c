@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void nnm_kernel_row_of(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel, nnm_kernel_row *row) {
+void nnm_kernel_row_of(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
+                       nnm_kernel_row *row) {
   memset(row, 0, sizeof *row); /* rows are compared as bytes, a tail of padding included */
   row->multiply_adds = (double)kernel->multiply_adds;
   row->elements_moved = (double)kernel->input_elements + (double)kernel->output_elements;

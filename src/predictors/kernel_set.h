@@ -16,7 +16,7 @@ void nnm_kernel_row_of(const nnm_graph *graph, const nnm_shapes *shapes, const n
 typedef struct nnm_kernel_set {
   nnm_kernel_row *rows;
   size_t count, capacity;
-  uint32_t *slots; /* row index + 1; 0: free */
+  uint32_t *slots;   /* row index + 1; 0: free */
   size_t slot_count; /* a power of two */
 } nnm_kernel_set;
 

@@ -49,8 +49,10 @@ static void hidden_layer(const float *inputs, size_t input_count, const float *b
   for (size_t block = 0; block < output_count; block += NNM_NETWORK_BLOCK) {
     vector sums[VECTORS];
     memcpy(sums, biases + block, sizeof sums);
-    for (size_t i = 0; i < input_count; i++, w += VECTORS)
+    for (size_t i = 0; i < input_count; i++, w += VECTORS) {
+      if (inputs[i] == 0) continue; /* half of the ramps */
       for (size_t j = 0; j < VECTORS; j++) sums[j] += splat(inputs[i]) * w[j];
+    }
     memcpy(outputs + block, sums, sizeof sums);
   }
   activate(outputs, output_count);
@@ -89,15 +91,14 @@ static const struct {
 #undef NNM_FEATURE
 };
 
-/* What the networks see: the features clamped to what was measured (beyond it the corrections stay what they are at its
- * edge and the roofline guess alone goes on growing), normalised, and their ramps. Returns why the kernel is out of range (the farthest feature), or NULL. */
-static const char *make_inputs(const nnm_network *network, size_t type, const nnm_kernel_row *row, float *out) {
-  float values[NNM_NETWORK_MAX_FEATURES];
+/* The file's features, clamped to what was measured: beyond it the corrections stay what they are at its edge and the
+ * roofline guess alone goes on growing. Returns why the kernel is out of range (the farthest feature), or NULL. */
+static const char *clamp_features(const nnm_network *network, size_t type, const nnm_kernel_row *row, float *values) {
   const char *reason = NULL;
   float farthest = 0;
+  bool known = type < network->type_count;
   for (size_t i = 0; i < network->feature_count; i++) {
     const nnm_network_feature *feature = &network->features[i];
-    bool known = type < network->type_count;
     float low = known ? network->low[type * network->feature_count + i] : feature->low;
     float high = known ? network->high[type * network->feature_count + i] : feature->high;
     size_t at = network->feature_at[i];
@@ -108,21 +109,27 @@ static const char *make_inputs(const nnm_network *network, size_t type, const nn
       reason = value > high ? ranges[at].above : ranges[at].below;
     }
     values[i] = value < low ? low : value > high ? high : value;
-    *out++ = (values[i] - feature->mean) * feature->scale;
   }
+  return reason;
+}
+
+/* What the networks see: the features normalised, and their ramps. */
+static void make_inputs(const nnm_network *network, const float *values, float *inputs) {
+  for (size_t i = 0; i < network->feature_count; i++)
+    inputs[i] = (values[i] - network->features[i].mean) * network->features[i].scale;
   for (size_t i = 0; i < network->ramp_count; i++) {
     const nnm_network_ramp *ramp = &network->ramps[i];
     float height = (values[ramp->feature] - ramp->low) * ramp->slope;
-    *out++ = ((height < 0 ? 0 : height > 1 ? 1 : height) - ramp->mean) * ramp->scale;
+    inputs[network->feature_count + i] = height < 0 ? 0 : height > 1 ? 1 : height;
   }
-  return reason;
 }
 
 void nnm_network_estimate(const nnm_network *network, const nnm_kernel_row *row, nnm_kernel_estimate *out) {
   size_t type = network->type_at[row->type];
   if (type < network->type_count && !network->types[type].measured) type = network->type_count;
-  float inputs[NNM_NETWORK_MAX_FEATURES + NNM_NETWORK_MAX_RAMPS];
-  const char *reason = make_inputs(network, type, row, inputs);
+  float values[NNM_NETWORK_MAX_FEATURES], inputs[NNM_NETWORK_MAX_FEATURES + NNM_NETWORK_MAX_RAMPS];
+  const char *reason = clamp_features(network, type, row, values);
+  make_inputs(network, values, inputs);
   if (type == network->type_count) reason = unmeasured;
 
   const nnm_network_type *record = &network->types[type];

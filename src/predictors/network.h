@@ -37,27 +37,27 @@ typedef struct nnm_network_feature { /* 64 bytes */
   float tolerance;                   /* how far outside a range still counts as inside */
 } nnm_network_feature;
 
-typedef struct nnm_network_ramp { /* 32 bytes: (0 below low, then rising to 1 over 1 / slope; - mean) * scale */
+typedef struct nnm_network_ramp { /* 16 bytes: 0 up to low, then rising to 1 over 1 / slope */
   uint32_t feature;               /* index into the file's features */
-  float low, slope, mean, scale;
-  uint32_t zero[3];
+  float low, slope;
+  uint32_t zero;
 } nnm_network_ramp;
 
-typedef struct nnm_network_type { /* 80 bytes */
-  char name[32];                  /* NUL-padded; the last record has none and stands for types never measured */
+typedef struct nnm_network_type {   /* 80 bytes */
+  char name[32];                    /* NUL-padded; the last record has none and stands for types never measured */
   double cost_ms[NNM_NETWORK_WORK]; /* milliseconds per unit of work, each >= 0 */
-  uint32_t measured;              /* 0 or 1 */
-  uint32_t network;               /* index of the type's own network; 0: it has none */
+  uint32_t measured;                /* 0 or 1 */
+  uint32_t network;                 /* index of the type's own network; 0: it has none */
   uint32_t zero[2];
 } nnm_network_type;
 
-typedef struct nnm_network_shape { /* 32 bytes */
-  uint32_t layer_count;            /* 2.. */
+typedef struct nnm_network_shape {         /* 32 bytes */
+  uint32_t layer_count;                    /* 2.. */
   uint32_t widths[NNM_NETWORK_MAX_LAYERS]; /* outputs of each layer; the last is 1; unused ones 0 */
 } nnm_network_shape;
 
-_Static_assert(sizeof(nnm_network_header) == 64 && sizeof(nnm_network_feature) == 64 && sizeof(nnm_network_ramp) == 32 &&
-                   sizeof(nnm_network_type) == 80 && sizeof(nnm_network_shape) == 32,
+_Static_assert(sizeof(nnm_network_header) == 64 && sizeof(nnm_network_feature) == 64 &&
+                   sizeof(nnm_network_ramp) == 16 && sizeof(nnm_network_type) == 80 && sizeof(nnm_network_shape) == 32,
                "records are read in place");
 
 /* ---- the opened section */
@@ -69,12 +69,12 @@ typedef struct nnm_network {
   const nnm_network_feature *features;
   const nnm_network_ramp *ramps;
   const nnm_network_type *types;
-  const float *low, *high;   /* [type][feature] range of what was measured */
-  const float *type_biases;  /* [type or unknown][first width of the shared network] */
+  const float *low, *high;  /* [type][feature] range of what was measured */
+  const float *type_biases; /* [type or unknown][first width of the shared network] */
   const nnm_network_shape *shapes;
-  const float **weights;     /* per network: its first layer */
+  const float **weights;                       /* per network: its first layer */
   size_t feature_at[NNM_NETWORK_MAX_FEATURES]; /* the library's index of each feature of the file */
-  size_t type_at[NNM_KERNEL_TYPE_COUNT];       /* the file's index of each of the library's kernel types, or type_count */
+  size_t type_at[NNM_KERNEL_TYPE_COUNT]; /* the file's index of each of the library's kernel types, or type_count */
 } nnm_network;
 
 /* Opens a section, which lies at a multiple of 16 and must outlive the network. Every count, size, name and number is checked. */

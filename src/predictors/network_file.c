@@ -74,7 +74,7 @@ static nnm_status match_features(nnm_network *network, nnm_error *error) {
 static nnm_status check_ramps(const nnm_network *network, nnm_error *error) {
   for (size_t i = 0; i < network->ramp_count; i++) {
     const nnm_network_ramp *ramp = &network->ramps[i];
-    if (ramp->feature >= network->feature_count || !all_finite(&ramp->low, 4) || ramp->slope <= 0)
+    if (ramp->feature >= network->feature_count || !all_finite(&ramp->low, 2) || ramp->slope <= 0)
       return damaged(error, "impossible ramp");
   }
   return NNM_OK;
@@ -93,7 +93,7 @@ static nnm_status match_types(nnm_network *network, nnm_error *error) {
   for (size_t i = 0; i <= network->type_count; i++) {
     const nnm_network_type *type = &network->types[i];
     NNM_TRY(check_type(network, type, error));
-    if (i == network->type_count) break; /* the record for unknown types */
+    if (i == network->type_count) break;                  /* the record for unknown types */
     for (size_t at = 0; at < NNM_KERNEL_TYPE_COUNT; at++) /* names this program does not know are never asked for */
       if (!strcmp(nnm_kernel_type_name((nnm_kernel_type)at), type->name)) network->type_at[at] = i;
   }

@@ -59,8 +59,7 @@ static parts make_section(section *s) {
     strcpy(features[i].name, nnm_feature_names[i]);
   }
   p.features = put(s, features, sizeof features);
-  p.ramps =
-      put(s, &(nnm_network_ramp){.feature = 0, .low = 4, .slope = 0.5F, .mean = 0.25F, .scale = 2}, sizeof *p.ramps);
+  p.ramps = put(s, &(nnm_network_ramp){.feature = 0, .low = 4, .slope = 0.5F}, sizeof *p.ramps);
   const nnm_network_type types[TYPES + 1] = {{.name = "conv", .cost_ms = {1e-6, 1e-5, 0, 0.001}, .measured = 1},
                                              {.name = "add"},
                                              {.cost_ms = {2e-6, 0, 0, 0}}};
@@ -109,7 +108,7 @@ static void computes_by_hand(void **state) {
   assert_true(fabs(result.latency_ms / expected - 1) < 1e-6);
   assert_true(result.in_range && result.has_predictor && !result.reason);
   for (float feature = 0; feature <= 10; feature += 0.25F) { /* the exponential function, over its useful range */
-    double ramp = (fmin(fmax((feature - 4) / 2, 0), 1) - 0.25) * 2;
+    double ramp = fmin(fmax((feature - 4) / 2, 0), 1);
     expected = 4e-3 * exp(0.5 * silu((feature - 1) / 2.0 + ramp + 0.125));
     assert_true(fabs(estimate(network, row_of(NNM_KERNEL_CONV, feature, 1000)).latency_ms / expected - 1) < 1e-6);
   }

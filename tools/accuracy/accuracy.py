@@ -95,8 +95,9 @@ def predict(program, graphs, wanted):
             if name in wanted:
                 families[name] = json.loads(line)["family"]
                 lines.append(line)
-    result = subprocess.run([build / "tools" / "predict_table", *DEVICES], input=b"".join(lines), check=True,
-                            stdout=subprocess.PIPE)
+    result = subprocess.run(
+        [build / "tools" / "predict_table", *DEVICES], input=b"".join(lines), check=True, stdout=subprocess.PIPE
+    )
     predicted = {}
     for row in csv.reader(result.stdout.decode().splitlines()):
         predicted[row[0]] = (families[row[0]], dict(zip(DEVICES, map(float, row[1::2]), strict=True)))
@@ -105,8 +106,13 @@ def predict(program, graphs, wanted):
 
 def figures(errors):
     share = lambda limit: 100 * sum(e <= limit for e in errors) / len(errors)  # noqa: E731
-    return {"models": len(errors), "within_5": share(0.05), "within_10": share(0.10),
-            "median": 100 * statistics.median(errors), "rms": 100 * math.sqrt(sum(e * e for e in errors) / len(errors))}
+    return {
+        "models": len(errors),
+        "within_5": share(0.05),
+        "within_10": share(0.10),
+        "median": 100 * statistics.median(errors),
+        "rms": 100 * math.sqrt(sum(e * e for e in errors) / len(errors)),
+    }
 
 
 def judge(predicted, latencies):
@@ -126,8 +132,10 @@ def judge(predicted, latencies):
 def rows(title, entries):
     text = f"| {title} | models | ±5 % | ±10 % | median error | RMS error |\n|---|---:|---:|---:|---:|---:|\n"
     for name, f in entries:
-        text += (f"| {name} | {f['models']:,} | {f['within_5']:.1f} % | {f['within_10']:.1f} % | {f['median']:.2f} % "
-                 f"| {f['rms']:.2f} % |\n")
+        text += (
+            f"| {name} | {f['models']:,} | {f['within_5']:.1f} % | {f['within_10']:.1f} % | {f['median']:.2f} % "
+            f"| {f['rms']:.2f} % |\n"
+        )
     return text
 
 
@@ -152,14 +160,20 @@ def card(device, families):
 
 
 def check_quick(table, update):
-    ours = {device: {key: round(families["all"][key], 3) for key in ("within_5", "within_10", "median")}
-            for device, families in table.items()}
+    ours = {
+        device: {key: round(families["all"][key], 3) for key in ("within_5", "within_10", "median")}
+        for device, families in table.items()
+    }
     if update:
         QUICK.write_text(json.dumps(ours, indent=2) + "\n", encoding="utf-8")
         return 0
     expected = json.loads(QUICK.read_text(encoding="utf-8"))
-    worse = [f"{device}: {key} {ours[device][key]} %, was {was} %" for device, keys in expected.items()
-             for key, was in keys.items() if (was - ours[device][key]) * (-1 if key == "median" else 1) > MARGIN]
+    worse = [
+        f"{device}: {key} {ours[device][key]} %, was {was} %"
+        for device, keys in expected.items()
+        for key, was in keys.items()
+        if (was - ours[device][key]) * (-1 if key == "median" else 1) > MARGIN
+    ]
     for line in worse:
         print(f"accuracy fell: {line}", file=sys.stderr)
     return 1 if worse else 0
@@ -174,8 +188,10 @@ def main():
     options = parser.parse_args()
     bench = options.shared / "bench"
     if not (bench / "latency.csv").exists():
-        print(f"SKIPPED: no accuracy figures, because {bench} is not there. docs/accuracy.md says where the data comes "
-              "from.")
+        print(
+            f"SKIPPED: no accuracy figures, because {bench} is not there. docs/accuracy.md says where the data comes "
+            "from."
+        )
         return 0
     quick = options.quick or options.update_quick
     latencies = read_latencies(bench / "latency.csv")
@@ -184,8 +200,7 @@ def main():
     print(tables(table), end="")
     if quick:
         return check_quick(table, options.update_quick)
-    (ROOT / "docs" / "accuracy.md").write_text(HEAD + tables(table) + TAIL.replace("{data}", DATA),
-                                               encoding="utf-8")
+    (ROOT / "docs" / "accuracy.md").write_text(HEAD + tables(table) + TAIL.replace("{data}", DATA), encoding="utf-8")
     for device, families in table.items():
         (ROOT / "devices" / device / "card.md").write_text(card(device, families), encoding="utf-8")
     return 0

@@ -37,12 +37,16 @@ class KernelTable:
 def read_kernel_table(path):
     with open(path, "rb") as file:
         head = json.loads(file.readline())
-        row = np.dtype(
-            [("work", "<f8", 3), ("type", "<i4"), ("features", "<f4", len(head["features"]))]
-        )
+        row = np.dtype([("work", "<f8", 3), ("type", "<i4"), ("features", "<f4", len(head["features"]))])
         size = -(-row.itemsize // 8) * 8
-        row = np.dtype({"names": row.names, "formats": [row[n] for n in row.names],
-                        "offsets": [row.fields[n][1] for n in row.names], "itemsize": size})
+        row = np.dtype(
+            {
+                "names": row.names,
+                "formats": [row[n] for n in row.names],
+                "offsets": [row.fields[n][1] for n in row.names],
+                "itemsize": size,
+            }
+        )
         rows = np.fromfile(file, row, head["row_count"])
         entries = np.fromfile(file, np.dtype([("model", "<u4"), ("row", "<u4"), ("turns", "<f8")]), head["entry_count"])
     if len(entries) != head["entry_count"]:
@@ -54,9 +58,15 @@ def read_kernel_table(path):
     keys, first = np.unique(entries["model"].astype(np.int64) * len(order) + rank[entries["row"]], return_inverse=True)
     models = np.arange(len(head["models"]) + 1)
     return KernelTable(
-        head["features"], head["types"], head["models"], head["families"], rows["features"][order].astype(np.float32),
-        rows["work"][order], rows["type"][order].astype(np.int64),
-        np.searchsorted(keys // len(order), models), keys % len(order),
+        head["features"],
+        head["types"],
+        head["models"],
+        head["families"],
+        rows["features"][order].astype(np.float32),
+        rows["work"][order],
+        rows["type"][order].astype(np.int64),
+        np.searchsorted(keys // len(order), models),
+        keys % len(order),
         np.bincount(first, entries["turns"], len(keys)),
     )
 

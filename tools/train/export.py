@@ -6,7 +6,6 @@ import zlib
 
 import numpy as np
 import torch
-
 from model import CORRECTION_LIMIT
 
 LAYOUT_VERSION = 1
@@ -29,17 +28,27 @@ def floats(array):
     return np.ascontiguousarray(array, "<f4").tobytes()
 
 
-def layer_bytes(layer):
+def layer_bytes(weight, bias):
     """Biases, then weights: [block][input][output of the block], for the last layer [input]; each padded to 16 bytes."""
-    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
     outputs, inputs = weight.shape
     if outputs > 1:
         weight = weight.reshape(outputs // BLOCK, BLOCK, inputs).transpose(0, 2, 1)
     return aligned(floats(bias)) + aligned(floats(weight))
 
 
-def linear_layers(network):
-    return [layer for layer in network if isinstance(layer, torch.nn.Linear)]
+def network_layers(network, ramps):
+    """Weights and biases in double precision. The first layer takes ramps as they are: what training normalises them with
+    becomes part of it."""
+    layers = [
+        (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy())
+        for layer in network
+        if isinstance(layer, torch.nn.Linear)
+    ]
+    weight, bias = layers[0]
+    first = weight.shape[1] - len(ramps)
+    scaled = weight[:, first:] * np.array([ramp.scale for ramp in ramps])
+    layers[0] = np.concatenate([weight[:, :first], scaled], 1), bias - scaled @ np.array([ramp.mean for ramp in ramps])
+    return layers
 
 
 def feature_tolerance(values):
@@ -51,21 +60,31 @@ def network_section(network, evidence):
     table, measured = evidence.table, set(evidence.measured.tolist())
     features, types = len(table.features), len(table.types)
     values, type_of = table.values[evidence.used], table.type_of[evidence.used]
-    networks = [network.shared] + [network.own[key] for key in network.own]
+    networks = [network_layers(net, evidence.ramps) for net in (network.shared, *network.own.values())]
     index_of = {int(key): i + 1 for i, key in enumerate(network.own)}
     cost = torch.exp(network.log_cost.detach().double()).numpy()
 
-    parts = [struct.pack("<4Idf9I", LAYOUT_VERSION, features, types, len(networks),
-                         float(torch.exp(network.log_constant.detach().double())), CORRECTION_LIMIT,
-                         len(evidence.ramps), *[0] * 8)]
+    parts = [
+        struct.pack(
+            "<4Idf9I",
+            LAYOUT_VERSION,
+            features,
+            types,
+            len(networks),
+            float(torch.exp(network.log_constant.detach().double())),
+            CORRECTION_LIMIT,
+            len(evidence.ramps),
+            *[0] * 8,
+        )
+    ]
     rows = b""
     for i, name in enumerate(table.features):
         column = values[:, i]
-        rows += text_field(name, 44) + struct.pack("<5f", evidence.mean[i], evidence.scale[i], column.min(),
-                                                   column.max(), feature_tolerance(column))
+        rows += text_field(name, 44) + struct.pack(
+            "<5f", evidence.mean[i], evidence.scale[i], column.min(), column.max(), feature_tolerance(column)
+        )
     parts.append(rows)
-    parts.append(b"".join(struct.pack("<I4f3I", ramp.feature, ramp.low, ramp.slope, ramp.mean, ramp.scale, 0, 0, 0)
-                          for ramp in evidence.ramps))
+    parts.append(b"".join(struct.pack("<I2fI", ramp.feature, ramp.low, ramp.slope, 0) for ramp in evidence.ramps))
     rows = b""
     for t in range(types + 1):
         name = table.types[t] if t < types else ""
@@ -77,12 +96,11 @@ def network_section(network, evidence):
     parts += [floats(low), floats(high)]
     rows = b""
     for net in networks:
-        widths = [layer.out_features for layer in linear_layers(net)]
+        widths = [len(bias) for _, bias in net]
         rows += struct.pack("<8I", len(widths), *widths, *[0] * (7 - len(widths)))
     parts.append(rows)
-    first = linear_layers(network.shared)[0]
-    parts.append(floats(network.type_bias.detach().numpy() + first.bias.detach().numpy()))
-    parts += [b"".join(layer_bytes(layer) for layer in linear_layers(net)) for net in networks]
+    parts.append(floats(network.type_bias.detach().double().numpy() + networks[0][0][1]))
+    parts += [b"".join(layer_bytes(*layer) for layer in net) for net in networks]
     return b"".join(aligned(part) for part in parts)
 
 
@@ -112,8 +130,15 @@ def golden_text(network, evidence, count, seed=0):
         unknown = network(values, work, np.full(len(rows), len(table.types))).tolist()
     network.float()
     kernels = [
-        json.dumps([table.types[table.type_of[row]], table.work[row].tolist(),
-                    [float(f"{x:.9g}") for x in table.values[row]], float(f"{one:.10g}"), float(f"{other:.10g}")])
+        json.dumps(
+            [
+                table.types[table.type_of[row]],
+                table.work[row].tolist(),
+                [float(f"{x:.9g}") for x in table.values[row]],
+                float(f"{one:.10g}"),
+                float(f"{other:.10g}"),
+            ]
+        )
         for row, one, other in zip(rows, known, unknown, strict=True)
     ]
     return f'{{"features": {json.dumps(table.features)},\n "kernels": [\n' + ",\n".join(kernels) + "\n]}\n"

@@ -4,18 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from model import KernelNetwork
 from torch.nn import functional
 
-from model import KernelNetwork
-
-
 # Features that memories and tilings have steps in: cut into pieces of half an octave.
-RAMPED = ("log_weight_elements", "log_input_elements", "log_output_elements", "log_input_channels", "log_output_channels")
+RAMPED = (
+    "log_weight_elements",
+    "log_input_elements",
+    "log_output_elements",
+    "log_input_channels",
+    "log_output_channels",
+)
 PIECE = np.log(2) / 2
 # Features of which any value above zero is another case than zero.
 SWITCHED = tuple(f"{side}_waste_{unit}" for side in ("input", "output") for unit in (4, 8, 16, 32))
 SWITCH = 1e-3
 MANY_ROWS = 1000
+TAIL_FROM = 0.05
 
 
 @dataclass
@@ -23,8 +28,8 @@ class Settings:
     epochs: int = 40
     batch: int = 128  # models
     rate: float = 3e-3
-    weight_decay: float = 0.0
     beta: float = 0.03  # where the loss turns from squared to absolute, as a relative error
+    tail: float = 0.0  # extra weight of errors beyond TAIL_FROM, squared: for noise that goes one way
     shared_width: int = 128
     own_width: int = 64  # of kernel types with many distinct kernels; half of it for the others
     seed: int = 0
@@ -106,9 +111,10 @@ def predict(network, evidence, models, step=2000):
     return torch.cat(parts).numpy()
 
 
-def relative_loss(predicted, measured, beta):
+def relative_loss(predicted, measured, beta, tail=0.0):
     error = torch.log(predicted / measured)
-    return functional.smooth_l1_loss(error, torch.zeros_like(error), beta=beta)
+    loss = functional.smooth_l1_loss(error, torch.zeros_like(error), beta=beta)
+    return loss + tail * (functional.relu(error.abs() - TAIL_FROM) ** 2).mean()
 
 
 def cosine(step, steps):
@@ -151,8 +157,9 @@ def fit_unknown(network, evidence, steps=400, batch=4096):
     types = evidence.table.type_of[evidence.used]
     for step in range(steps):
         # as many rows of each type as there are
-        pick = np.concatenate([generator.choice(evidence.used[types == t], batch // len(evidence.measured))
-                               for t in evidence.measured])
+        pick = np.concatenate(
+            [generator.choice(evidence.used[types == t], batch // len(evidence.measured)) for t in evidence.measured]
+        )
         values, work = evidence.values[pick], evidence.work[pick]
         with torch.no_grad():
             target = torch.log(network(values, work, evidence.table.type_of[pick]))
@@ -177,11 +184,14 @@ def fit(evidence, settings, report=None):
     """A fitted network. report(share of the way, network) is called eight times."""
     torch.manual_seed(settings.seed)
     generator = np.random.default_rng(settings.seed)
-    network = KernelNetwork(evidence.values.shape[1], len(evidence.table.types), own_widths(evidence, settings.own_width),
-                            settings.shared_width)
+    network = KernelNetwork(
+        evidence.values.shape[1],
+        len(evidence.table.types),
+        own_widths(evidence, settings.own_width),
+        settings.shared_width,
+    )
     fit_guess(network, evidence)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, betas=(0.9, 0.99),
-                                  weight_decay=settings.weight_decay)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.rate, betas=(0.9, 0.99))
     steps = max(1, settings.epochs * len(evidence.training) // settings.batch)
     order = np.array([], int)
     for step in range(steps):
@@ -190,7 +200,9 @@ def fit(evidence, settings, report=None):
         models, order = order[: settings.batch], order[settings.batch :]
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * cosine(step, steps)
-        loss = relative_loss(model_latencies(network, evidence, models), evidence.latencies[models], settings.beta)
+        loss = relative_loss(
+            model_latencies(network, evidence, models), evidence.latencies[models], settings.beta, settings.tail
+        )
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

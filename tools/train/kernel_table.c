@@ -80,9 +80,9 @@ static json_t *names(const char *const *items, size_t count) {
 static bool write_table(const table *t) {
   const char *types[NNM_KERNEL_TYPE_COUNT];
   for (size_t i = 0; i < NNM_KERNEL_TYPE_COUNT; i++) types[i] = nnm_kernel_type_name((nnm_kernel_type)i);
-  json_t *head = json_pack("{s:o, s:o, s:O, s:O, s:I, s:I}", "features", names(nnm_feature_names, NNM_FEATURE_COUNT), "types",
-                           names(types, NNM_KERNEL_TYPE_COUNT), "models", t->ids, "families", t->families, "row_count",
-                           (json_int_t)t->rows.count, "entry_count", (json_int_t)t->entry_count);
+  json_t *head = json_pack("{s:o, s:o, s:O, s:O, s:I, s:I}", "features", names(nnm_feature_names, NNM_FEATURE_COUNT),
+                           "types", names(types, NNM_KERNEL_TYPE_COUNT), "models", t->ids, "families", t->families,
+                           "row_count", (json_int_t)t->rows.count, "entry_count", (json_int_t)t->entry_count);
   bool good = head && json_dumpf(head, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
   json_decref(head);
   good = good && fwrite(t->rows.rows, sizeof *t->rows.rows, t->rows.count, stdout) == t->rows.count;

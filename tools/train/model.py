@@ -29,9 +29,7 @@ class KernelNetwork(nn.Module):
         self.type_count = type_count
         self.shared = perceptron(feature_count, (shared_width, shared_width))
         self.type_bias = nn.Parameter(torch.randn(type_count + 1, shared_width) * 0.1)
-        self.own = nn.ModuleDict(
-            {str(t): perceptron(feature_count, (width, width)) for t, width in own_widths.items()}
-        )
+        self.own = nn.ModuleDict({str(t): perceptron(feature_count, (width, width)) for t, width in own_widths.items()})
         self.log_cost = nn.Parameter(torch.log(torch.tensor(START_COST)).repeat(type_count + 1, 1))
         self.log_constant = nn.Parameter(torch.tensor(-2.0))
 

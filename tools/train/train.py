@@ -16,12 +16,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-
 import dataset
 import export
 import fit
+import numpy as np
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "1.0"
@@ -49,8 +48,10 @@ def kernel_table(build, shared, device):
 
 def shares(predicted, measured):
     error = np.abs(predicted / measured - 1)
-    return (f"within 5 % {100 * (error < 0.05).mean():6.2f}  within 10 % {100 * (error < 0.1).mean():6.2f}  "
-            f"median {100 * np.median(error):5.2f}  RMS {100 * np.sqrt((error**2).mean()):5.2f}")
+    return (
+        f"within 5 % {100 * (error < 0.05).mean():6.2f}  within 10 % {100 * (error < 0.1).mean():6.2f}  "
+        f"median {100 * np.median(error):5.2f}  RMS {100 * np.sqrt((error**2).mean()):5.2f}"
+    )
 
 
 def print_families(table, latencies, models, predicted):
@@ -76,8 +77,11 @@ def train_device(device, options, shared):
 
     def report(share, network):
         predicted = fit.predict(network, evidence, validation)
-        print(f"{device} {100 * share:4.0f} % {time.time() - began:5.0f} s  "
-              f"{'left out' if options.validate else 'seen'}: {shares(predicted, latencies[validation])}", flush=True)
+        print(
+            f"{device} {100 * share:4.0f} % {time.time() - began:5.0f} s  "
+            f"{'left out' if options.validate else 'seen'}: {shares(predicted, latencies[validation])}",
+            flush=True,
+        )
 
     network = fit.fit(evidence, settings, report)
     if options.validate:
