@@ -50,13 +50,13 @@ bool nnm_compat_is_dummy(const char *type) {
   return false;
 }
 
-/* A convolution with as many groups as input channels is depthwise. The old tool looks at dimension 3, which the
- * channels are for images; for signals and volumes, on which it fails, they are dimension 1. */
+/* A convolution with as many groups as input channels is depthwise. The old tool looks at dimension 3, which is right for
+ * images; for signals, on which it fails, the channels are dimension 1. */
 static bool is_depthwise(const nnm_ir_node *node) {
   const json_t *group = json_object_get(node->attributes, "group");
   if (!json_is_integer(group) || node->input_shape_count == 0) return false;
   nnm_shape input = node->input_shapes[0];
-  int channels = input.rank == 4 ? 3 : 1;
+  int channels = input.rank >= 4 ? 3 : 1;
   return input.rank > channels && json_integer_value(group) == input.dims[channels];
 }
 
@@ -141,6 +141,7 @@ static nnm_status inputs_from_producers(const nnm_ir *ir, const nnm_ir_node *nod
   return NNM_OK;
 }
 
+/* The channels of an ONNX signal (of rank 3, with its groups) are in the middle; the old tool fails on it. */
 nnm_status nnm_compat_read_attributes(const nnm_ir *ir, int32_t index, nnm_arena *arena, nnm_compat_kernel *out,
                                       nnm_error *error) {
   const nnm_ir_node *node = &ir->nodes[index];
@@ -157,7 +158,7 @@ nnm_status nnm_compat_read_attributes(const nnm_ir *ir, int32_t index, nnm_arena
     NNM_TRY(inputs_from_producers(ir, node, arena, out, error));
   }
   bool channels_first = (!strcmp(alias, "conv") || !strcmp(alias, "dwconv")) && out->input_tensor_count &&
-                        out->input_tensors[0].rank == 3; /* on which the old tool fails */
+                        out->input_tensors[0].rank == 3 && json_object_get(node->attributes, "group");
   if (out->input_tensor_count && out->input_tensors[0].rank > 0) {
     nnm_shape input = out->input_tensors[0];
     out->has_input_hw = input.rank == 4;

@@ -216,10 +216,17 @@ static bool edges_fit(matching *m, int32_t id, uint8_t part, uint64_t reached) {
   return seen == (m->out_of[part] & reached);
 }
 
+static bool is_barred(const matching *m, const compat_operator *op) {
+  const uint8_t *no_blocks = m->work->no_blocks;
+  for (uint32_t k = 0; no_blocks && k < op->member_count; k++)
+    if (no_blocks[op->members[k]]) return true;
+  return false;
+}
+
 static bool fits(matching *m, int32_t id, uint8_t part, uint64_t reached) {
   const compat_operator *op = &m->work->operators[id];
   if (m->slot[id]) return false;
-  if (m->type_ids[part] >= 0 && (op->type_id != m->type_ids[part] || m->taken[id])) return false;
+  if (m->type_ids[part] >= 0 && (op->type_id != m->type_ids[part] || m->taken[id] || is_barred(m, op))) return false;
   return edges_fit(m, id, part, reached);
 }
 
@@ -279,22 +286,13 @@ static nnm_status keep_match(matching *m) {
   return NNM_OK;
 }
 
-static bool may_start(const matching *m, int32_t id) {
-  const compat_operator *op = &m->work->operators[id];
-  if (!op->alive || m->taken[id]) return false;
-  const uint8_t *no_blocks = m->work->no_blocks;
-  for (uint32_t k = 0; no_blocks && k < op->member_count; k++)
-    if (no_blocks[op->members[k]]) return false;
-  return true;
-}
-
 static nnm_status find_matches(matching *m, uint8_t anchor) {
   struct type_list *list = list_of(m, m->type_ids[anchor]);
   drop_dead(m->work, list);
   m->found_count = 0;
   for (size_t i = 0; i < list->count; i++) {
     int32_t id = list->items[i];
-    if (!may_start(m, id) || !fits(m, id, anchor, 0)) continue;
+    if (!fits(m, id, anchor, 0)) continue;
     m->assigned[anchor] = id;
     m->slot[id] = (uint8_t)(anchor + 1);
     bool matched = complete(m);
