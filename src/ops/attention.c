@@ -64,8 +64,8 @@ static nnm_status separate_inputs(const nnm_inference *inference, const nnm_node
 
 /* One input (batch, positions, features), or (positions, features) without padding, and the weights that make queries,
  * keys and values of it. */
-static nnm_status projected_input(const nnm_inference *inference, const nnm_node *node, nnm_attention *out,
-                                  bool *known, nnm_error *error) {
+static nnm_status projected_input(const nnm_inference *inference, const nnm_node *node, nnm_attention *out, bool *known,
+                                  nnm_error *error) {
   const nnm_shape *input = nnm_shape_of_input(inference, node, 0), *weight = nnm_shape_of_input(inference, node, 1);
   if (!input || !weight) return NNM_OK;
   out->heads = out->key_heads = nnm_attribute_int(node, "num_heads", 0);
@@ -87,8 +87,8 @@ static nnm_status projected_input(const nnm_inference *inference, const nnm_node
 
 /* Without padding: all positions of all texts in a row, (positions, heads * size), or (positions, heads, 3, size) with
  * keys and values in it. Which text a position belongs to depends on data: one text is counted. */
-static nnm_status unpadded_inputs(const nnm_inference *inference, const nnm_node *node, nnm_attention *out,
-                                  bool *known, nnm_error *error) {
+static nnm_status unpadded_inputs(const nnm_inference *inference, const nnm_node *node, nnm_attention *out, bool *known,
+                                  nnm_error *error) {
   const nnm_shape *query = nnm_shape_of_input(inference, node, 0), *value = nnm_shape_of_input(inference, node, 2);
   if (!query || (nnm_has_input(node, 2) && !value)) return NNM_OK;
   out->heads = out->key_heads = nnm_attribute_int(node, "num_heads", 0);

@@ -20,8 +20,7 @@ static void mark_not_executed(nnm_inference *inference, nnm_block_id id) {
     const nnm_node *node = &inference->graph->nodes[block->nodes[i]];
     inference->shapes->executed[block->nodes[i]] = 0;
     for (uint32_t j = 0; nnm_op_work((nnm_op)node->op) == NNM_WORK_CONTROL && j < node->attribute_count; j++)
-      if (node->attributes[j].kind == NNM_ATTRIBUTE_BLOCK)
-        mark_not_executed(inference, node->attributes[j].as.block);
+      if (node->attributes[j].kind == NNM_ATTRIBUTE_BLOCK) mark_not_executed(inference, node->attributes[j].as.block);
   }
 }
 
@@ -175,8 +174,8 @@ static nnm_status look_at_condition(nnm_inference *inference, const nnm_node *no
       nnm_has_input(&inference->graph->nodes[producer], 0))
     goes_on = goes_on || inference->graph->nodes[producer].inputs[0] == body->inputs[1];
   if (goes_on || !known || turns < 2) return NNM_OK;
-  return nnm_note_node(inference, node, error, "may end before its %lld turns, depending on the input data; all counted",
-                       (long long)turns);
+  return nnm_note_node(inference, node, error,
+                       "may end before its %lld turns, depending on the input data; all counted", (long long)turns);
 }
 
 /* A tensor carried from turn to turn may grow by the same amount in each. */
@@ -315,8 +314,8 @@ nnm_status nnm_rule_scan(nnm_inference *inference, const nnm_node *node, nnm_err
   for (uint32_t i = states; turns >= 0 && i < body->output_count; i++) {
     int64_t axis = batched ? 0 : listed_axis(node, "scan_output_axes", i - states);
     NNM_TRY(stack_out(inference, node, i, body->outputs[i], axis, turns, error));
-    const nnm_shape *stacked = i < node->output_count && node->outputs[i] >= 0
-                                   ? &inference->shapes->tensors[node->outputs[i]] : NULL;
+    const nnm_shape *stacked =
+        i < node->output_count && node->outputs[i] >= 0 ? &inference->shapes->tensors[node->outputs[i]] : NULL;
     if (!batched || !stacked || stacked->rank < 0 || stacked->rank >= NNM_LIMIT_RANK) continue;
     int64_t dims[NNM_LIMIT_RANK] = {batch};
     memcpy(dims + 1, stacked->dims, (size_t)stacked->rank * sizeof *dims);

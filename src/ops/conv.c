@@ -26,14 +26,13 @@ typedef struct weight_view {
 static weight_view view_weight(const nnm_node *node, const nnm_shape *weight, int spatial) {
   const int64_t *dims = weight->dims;
   switch (node->weight_layout) {
-    case NNM_WEIGHT_XIO:
-      if (is_depthwise(node)) return (weight_view){dims[spatial] * dims[spatial + 1], 1, dims};
-      return (weight_view){dims[spatial + 1], dims[spatial], dims};
-    case NNM_WEIGHT_OXI:
-      if (is_depthwise(node)) return (weight_view){dims[spatial + 1], 1, dims + 1};
-      return (weight_view){dims[0], dims[spatial + 1], dims + 1};
-    default:
-      return (weight_view){dims[0], dims[1], dims + 2};
+  case NNM_WEIGHT_XIO:
+    if (is_depthwise(node)) return (weight_view){dims[spatial] * dims[spatial + 1], 1, dims};
+    return (weight_view){dims[spatial + 1], dims[spatial], dims};
+  case NNM_WEIGHT_OXI:
+    if (is_depthwise(node)) return (weight_view){dims[spatial + 1], 1, dims + 1};
+    return (weight_view){dims[0], dims[spatial + 1], dims + 1};
+  default: return (weight_view){dims[0], dims[1], dims + 2};
   }
 }
 
@@ -76,7 +75,8 @@ static nnm_status transposed_channels(const nnm_inference *inference, const nnm_
     out->output_channels = nnm_attribute_int(node, "output_channels", -1);
     return read_kernel(inference, node, NULL, out, error);
   }
-  bool last = node->weight_layout != NNM_WEIGHT_OIX; /* TensorFlow and TFLite: spatial (first or second), outputs, inputs */
+  bool last =
+      node->weight_layout != NNM_WEIGHT_OIX; /* TensorFlow and TFLite: spatial (first or second), outputs, inputs */
   int64_t inputs = weight->dims[last ? out->spatial + 1 : 0];
   int64_t outputs = weight->dims[last ? (node->weight_layout == NNM_WEIGHT_XIO ? out->spatial : 0) : 1];
   const int64_t *kernel = weight->dims + (last ? node->weight_layout == NNM_WEIGHT_OXI : 2);
@@ -131,10 +131,11 @@ static nnm_status conv_output(const nnm_inference *inference, const nnm_node *no
     if (pad == NNM_PAD_VALID) out->pad_begin[i] = out->pad_end[i] = 0;
     int64_t room = size + out->pad_begin[i] + out->pad_end[i] - reach;
     if (room < 0)
-      return nnm_fail_node(inference, node, error,
-                           "has a window of %lld (with dilation) over only %lld elements of dimension %d; give a larger "
-                           "input",
-                           (long long)reach, (long long)(room + reach), i + (int)(2 - node->layout));
+      return nnm_fail_node(
+          inference, node, error,
+          "has a window of %lld (with dilation) over only %lld elements of dimension %d; give a larger "
+          "input",
+          (long long)reach, (long long)(room + reach), i + (int)(2 - node->layout));
     out->output[i] = room / out->stride[i] + 1;
   }
   return NNM_OK;
@@ -193,8 +194,7 @@ nnm_status nnm_conv_window(const nnm_inference *inference, const nnm_node *node,
   if (out->output_channels < 0) return NNM_OK;
   NNM_TRY(nnm_window_steps(inference, node, out, error));
   if (is_causal(node)) out->pad_begin[0] = (out->kernel[0] - 1) * out->dilation[0];
-  NNM_TRY(out->transposed ? transposed_output(inference, node, out, error)
-                          : conv_output(inference, node, out, error));
+  NNM_TRY(out->transposed ? transposed_output(inference, node, out, error) : conv_output(inference, node, out, error));
   *known = true;
   return NNM_OK;
 }

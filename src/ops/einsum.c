@@ -58,7 +58,8 @@ static bool take_sizes(nnm_einsum *out, const term *operand, const nnm_shape *sh
 /* Without "->": the ellipsis, then letters that occur once, in alphabetical order (capitals first). */
 static void implicit_output(const char *equation, int32_t ellipsis_dims, term *out) {
   *out = (term){.ellipsis = ellipsis_dims};
-  for (int32_t j = 0; j < ellipsis_dims; j++) out->letters[out->count++] = (int8_t)(ELLIPSIS_END - (ellipsis_dims - 1 - j));
+  for (int32_t j = 0; j < ellipsis_dims; j++)
+    out->letters[out->count++] = (int8_t)(ELLIPSIS_END - (ellipsis_dims - 1 - j));
   for (char c = 'A'; c <= 'z' && out->count < NNM_LIMIT_RANK; c++) {
     const char *first = letter_of(c) >= 0 ? strchr(equation, c) : NULL;
     if (first && !strchr(first + 1, c)) out->letters[out->count++] = (int8_t)letter_of(c);

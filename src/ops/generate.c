@@ -11,22 +11,22 @@ nnm_status nnm_rule_constant(nnm_inference *inference, const nnm_node *node, nnm
     const nnm_attribute *attribute = &node->attributes[i];
     int64_t count = (int64_t)attribute->count;
     switch (attribute->kind) {
-      case NNM_ATTRIBUTE_TENSOR:
-        nnm_set_dtype(inference, node, 0, attribute->as.tensor->dtype);
-        return nnm_set_shape(inference, node, 0, attribute->as.tensor->rank, attribute->as.tensor->dims, error);
-      case NNM_ATTRIBUTE_INT:
-      case NNM_ATTRIBUTE_INTS:
-        nnm_set_dtype(inference, node, 0, NNM_DTYPE_I64);
-        return nnm_set_shape(inference, node, 0, attribute->kind == NNM_ATTRIBUTE_INTS, &count, error);
-      case NNM_ATTRIBUTE_FLOAT:
-      case NNM_ATTRIBUTE_FLOATS:
-        nnm_set_dtype(inference, node, 0, NNM_DTYPE_F32);
-        return nnm_set_shape(inference, node, 0, attribute->kind == NNM_ATTRIBUTE_FLOATS, &count, error);
-      case NNM_ATTRIBUTE_TEXT:
-      case NNM_ATTRIBUTE_TEXTS:
-        nnm_set_dtype(inference, node, 0, NNM_DTYPE_STRING);
-        return nnm_set_shape(inference, node, 0, attribute->kind == NNM_ATTRIBUTE_TEXTS, &count, error);
-      default: break;
+    case NNM_ATTRIBUTE_TENSOR:
+      nnm_set_dtype(inference, node, 0, attribute->as.tensor->dtype);
+      return nnm_set_shape(inference, node, 0, attribute->as.tensor->rank, attribute->as.tensor->dims, error);
+    case NNM_ATTRIBUTE_INT:
+    case NNM_ATTRIBUTE_INTS:
+      nnm_set_dtype(inference, node, 0, NNM_DTYPE_I64);
+      return nnm_set_shape(inference, node, 0, attribute->kind == NNM_ATTRIBUTE_INTS, &count, error);
+    case NNM_ATTRIBUTE_FLOAT:
+    case NNM_ATTRIBUTE_FLOATS:
+      nnm_set_dtype(inference, node, 0, NNM_DTYPE_F32);
+      return nnm_set_shape(inference, node, 0, attribute->kind == NNM_ATTRIBUTE_FLOATS, &count, error);
+    case NNM_ATTRIBUTE_TEXT:
+    case NNM_ATTRIBUTE_TEXTS:
+      nnm_set_dtype(inference, node, 0, NNM_DTYPE_STRING);
+      return nnm_set_shape(inference, node, 0, attribute->kind == NNM_ATTRIBUTE_TEXTS, &count, error);
+    default: break;
     }
   }
   return NNM_OK;
@@ -106,6 +106,6 @@ nnm_status nnm_rule_multinomial(nnm_inference *inference, const nnm_node *node, 
   nnm_set_dtype(inference, node, 0, nnm_dtype_of_onnx(nnm_attribute_int(node, "dtype", 6)));
   if (!shape) return NNM_OK;
   if (shape->rank != 2) return nnm_fail_node(inference, node, error, "needs an input of 2 dimensions");
-  return nnm_set_shape(inference, node, 0, 2,
-                       (int64_t[]){shape->dims[0], nnm_attribute_int(node, "sample_size", 1)}, error);
+  return nnm_set_shape(inference, node, 0, 2, (int64_t[]){shape->dims[0], nnm_attribute_int(node, "sample_size", 1)},
+                       error);
 }

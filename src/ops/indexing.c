@@ -11,7 +11,9 @@ static nnm_status fail_axis(const nnm_inference *inference, const nnm_node *node
                        (int)rank);
 }
 
-static int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
+static int64_t clamp(int64_t value, int64_t low, int64_t high) {
+  return value < low ? low : value > high ? high : value;
+}
 
 /* One axis: negative bounds count from the end, and everything is clamped to the axis. */
 static void bound_axis(nnm_slice *slice, int32_t axis, int64_t size, int64_t start, int64_t end, int64_t step) {
@@ -102,7 +104,8 @@ nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node
   for (size_t i = 0; i < count; i++) {
     if (ellipsis >> i & 1) {
       size_t spoken = count - 1 - new_axes;
-      for (size_t skip = spoken; skip < (size_t)shape->rank && axis < shape->rank; skip++) dims[rank++] = shape->dims[axis++];
+      for (size_t skip = spoken; skip < (size_t)shape->rank && axis < shape->rank; skip++)
+        dims[rank++] = shape->dims[axis++];
       continue;
     }
     if (added >> i & 1) {
@@ -213,7 +216,8 @@ nnm_status nnm_rule_compress(nnm_inference *inference, const nnm_node *node, nnm
   if (axis_attribute) memcpy(dims, shape->dims, (size_t)rank * sizeof *dims);
   int64_t found = count_true(inference, nnm_input_value(inference, node, 1), (size_t)dims[axis]);
   if (found < 0)
-    NNM_TRY(nnm_note_node(inference, node, error, "how many elements it keeps depends on the input data; all %lld assumed",
+    NNM_TRY(nnm_note_node(inference, node, error,
+                          "how many elements it keeps depends on the input data; all %lld assumed",
                           (long long)dims[axis]));
   else dims[axis] = found;
   return nnm_set_shape(inference, node, 0, rank, dims, error);
@@ -255,7 +259,8 @@ nnm_status nnm_rule_non_max_suppression(nnm_inference *inference, const nnm_node
   if (!nnm_multiply_dims((int64_t[]){scores->dims[0], scores->dims[1], each}, 3, &total))
     return nnm_fail_node(inference, node, error, "makes a tensor of more than 2^50 elements");
   if (total)
-    NNM_TRY(nnm_note_node(inference, node, error, "how many boxes it keeps depends on the input data; at most %lld, assumed",
+    NNM_TRY(nnm_note_node(inference, node, error,
+                          "how many boxes it keeps depends on the input data; at most %lld, assumed",
                           (long long)total));
   nnm_set_dtype(inference, node, 0, NNM_DTYPE_I64);
   return nnm_set_shape(inference, node, 0, 2, (int64_t[]){total, 3}, error);

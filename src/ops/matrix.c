@@ -78,8 +78,7 @@ nnm_status nnm_matrix_product(const nnm_inference *inference, const nnm_node *no
                               nnm_attribute_int(node, "transBatchA", 0) != 0, a_dims);
   operand right = view_operand(out->vector_b ? &b_wide : b, !out->vector_b && flag(node, transpose_b),
                                nnm_attribute_int(node, "transBatchB", 0) != 0, b_dims);
-  if (left.columns != right.rows ||
-      !nnm_broadcast_dims(&left.batch, &right.batch, out->batch, &out->batch_rank))
+  if (left.columns != right.rows || !nnm_broadcast_dims(&left.batch, &right.batch, out->batch, &out->batch_rank))
     return fail_inner(inference, node, a, b, error);
   out->rows = left.rows;
   out->inner = left.columns;

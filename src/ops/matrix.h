@@ -18,8 +18,8 @@ nnm_status nnm_matrix_product(const nnm_inference *inference, const nnm_node *no
 
 /* One letter of an Einsum equation is one dimension. */
 typedef struct nnm_einsum {
-  int64_t sizes[64];      /* by letter; see einsum.c */
-  uint64_t seen, kept;    /* letters of the inputs, and of the output */
+  int64_t sizes[64];   /* by letter; see einsum.c */
+  uint64_t seen, kept; /* letters of the inputs, and of the output */
   int32_t rank;
   int64_t dims[NNM_LIMIT_RANK];
 } nnm_einsum;

@@ -57,7 +57,8 @@ nnm_status nnm_rule_pack(nnm_inference *inference, const nnm_node *node, nnm_err
   if (shape->rank >= NNM_LIMIT_RANK || !nnm_resolve_axis(nnm_attribute_int(node, "axis", 0), shape->rank + 1, &axis))
     return fail_axis(inference, node, nnm_attribute_int(node, "axis", 0), shape->rank, error);
   int64_t dims[NNM_LIMIT_RANK];
-  for (int32_t i = 0; i <= shape->rank; i++) dims[i] = i == axis ? node->input_count : shape->dims[i > axis ? i - 1 : i];
+  for (int32_t i = 0; i <= shape->rank; i++)
+    dims[i] = i == axis ? node->input_count : shape->dims[i > axis ? i - 1 : i];
   return nnm_set_shape(inference, node, 0, shape->rank + 1, dims, error);
 }
 
@@ -164,7 +165,8 @@ nnm_status nnm_rule_pad(nnm_inference *inference, const nnm_node *node, nnm_erro
   const int64_t *pads, *axes;
   size_t count, axis_count;
   bool in_rows = nnm_has_input(node, 1) && nnm_shape_of_input(inference, node, 1) &&
-                 nnm_shape_of_input(inference, node, 1)->rank == 2 && nnm_shape_of_input(inference, node, 1)->dims[0] != 1;
+                 nnm_shape_of_input(inference, node, 1)->rank == 2 &&
+                 nnm_shape_of_input(inference, node, 1)->dims[0] != 1;
   const char *name = nnm_find_attribute(node, "paddings") ? "paddings" : "pads"; /* paddings: ONNX opset 1 */
   if (nnm_find_ints(inference, node, name, 1, &pads, &count) != NNM_KNOWN) return NNM_OK;
   nnm_found found = nnm_find_ints(inference, node, NULL, 3, &axes, &axis_count);

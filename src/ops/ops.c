@@ -17,7 +17,8 @@ static const struct {
   nnm_shape_rule rule;
 } descriptors[NNM_OP_COUNT] = {
     [NNM_OP_UNKNOWN] = {NNM_WORK_OTHER, NULL},
-#define NNM_OP(id, onnx_name, tensorflow_name, shape_rule, work) [NNM_OP_##id] = {NNM_WORK_##work, nnm_rule_##shape_rule},
+#define NNM_OP(id, onnx_name, tensorflow_name, shape_rule, work) \
+  [NNM_OP_##id] = {NNM_WORK_##work, nnm_rule_##shape_rule},
 #include "ops/op_list.inc"
 #undef NNM_OP
 };

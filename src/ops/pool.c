@@ -3,8 +3,7 @@
 #include "base/limits.h"
 #include "ops/window.h"
 
-static nnm_status read_kernel(const nnm_inference *inference, const nnm_node *node, nnm_window *out,
-                              nnm_error *error) {
+static nnm_status read_kernel(const nnm_inference *inference, const nnm_node *node, nnm_window *out, nnm_error *error) {
   size_t count;
   const int64_t *kernel = nnm_attribute_ints(node, "kernel_shape", &count);
   if (count != (size_t)out->spatial)

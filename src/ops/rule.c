@@ -147,11 +147,11 @@ static nnm_status sequence_shape(nnm_inference *inference, const nnm_node *node,
 
 nnm_dtype nnm_dtype_of_onnx(int64_t number) {
   static const nnm_dtype dtypes[] = {
-      NNM_DTYPE_UNKNOWN, NNM_DTYPE_F32, NNM_DTYPE_U8,   NNM_DTYPE_I8,  NNM_DTYPE_U16, NNM_DTYPE_I16,
-      NNM_DTYPE_I32,     NNM_DTYPE_I64, NNM_DTYPE_STRING, NNM_DTYPE_BOOL, NNM_DTYPE_F16, NNM_DTYPE_F64,
-      NNM_DTYPE_U32,     NNM_DTYPE_U64, NNM_DTYPE_COMPLEX, NNM_DTYPE_COMPLEX, NNM_DTYPE_BF16, NNM_DTYPE_F8,
-      NNM_DTYPE_F8,      NNM_DTYPE_F8,  NNM_DTYPE_F8,   NNM_DTYPE_U4,  NNM_DTYPE_I4,      NNM_DTYPE_UNKNOWN,
-      NNM_DTYPE_F8};
+      NNM_DTYPE_UNKNOWN, NNM_DTYPE_F32,  NNM_DTYPE_U8,  NNM_DTYPE_I8,      NNM_DTYPE_U16,
+      NNM_DTYPE_I16,     NNM_DTYPE_I32,  NNM_DTYPE_I64, NNM_DTYPE_STRING,  NNM_DTYPE_BOOL,
+      NNM_DTYPE_F16,     NNM_DTYPE_F64,  NNM_DTYPE_U32, NNM_DTYPE_U64,     NNM_DTYPE_COMPLEX,
+      NNM_DTYPE_COMPLEX, NNM_DTYPE_BF16, NNM_DTYPE_F8,  NNM_DTYPE_F8,      NNM_DTYPE_F8,
+      NNM_DTYPE_F8,      NNM_DTYPE_U4,   NNM_DTYPE_I4,  NNM_DTYPE_UNKNOWN, NNM_DTYPE_F8};
   return number > 0 && number < (int64_t)(sizeof dtypes / sizeof *dtypes) ? dtypes[number] : NNM_DTYPE_UNKNOWN;
 }
 

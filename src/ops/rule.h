@@ -21,16 +21,16 @@ typedef struct nnm_sequence {
 typedef struct nnm_inference nnm_inference;
 struct nnm_inference {
   const nnm_graph *graph;
-  nnm_shapes *shapes; /* being filled */
+  nnm_shapes *shapes;             /* being filled */
   const nnm_sequence **sequences; /* graph->tensor_count entries, NULL where no sequence; NULL while there is none */
-  uint8_t *needed;  /* graph->tensor_count entries: a shape may depend on the tensor's value */
-  uint8_t *tainted; /* graph->tensor_count entries: depends on a custom operator of unknown shape */
-  int64_t budget;   /* elements of constants that may still be computed with, over the whole graph */
-  bool out_of_memory; /* while computing a value; the driver turns it into an error */
-  int64_t turns;    /* of the loops around the current block */
-  double cost;      /* multiply-adds and elements written by the nodes so far, to compare branches of an If */
-  size_t contradictions;        /* outputs whose declared shape is another one */
-  nnm_tensor_id contradiction;  /* the first of them */
+  uint8_t *needed;                /* graph->tensor_count entries: a shape may depend on the tensor's value */
+  uint8_t *tainted;               /* graph->tensor_count entries: depends on a custom operator of unknown shape */
+  int64_t budget;                 /* elements of constants that may still be computed with, over the whole graph */
+  bool out_of_memory;             /* while computing a value; the driver turns it into an error */
+  int64_t turns;                  /* of the loops around the current block */
+  double cost;           /* multiply-adds and elements written by the nodes so far, to compare branches of an If */
+  size_t contradictions; /* outputs whose declared shape is another one */
+  nnm_tensor_id contradiction; /* the first of them */
   const char **notes;
   size_t note_count, note_capacity, notes_left_out;
   /* Infers a body whose inputs have their shapes; turns: how often it runs for each run of its owner. */
@@ -83,8 +83,8 @@ const nnm_sequence *nnm_input_sequence(const nnm_inference *inference, const nnm
 
 /* ---------------------------------------------------------------- messages */
 
-nnm_status nnm_fail_node(const nnm_inference *inference, const nnm_node *node, nnm_error *error, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+nnm_status nnm_fail_node(const nnm_inference *inference, const nnm_node *node, nnm_error *error, const char *format,
+                         ...) __attribute__((format(printf, 4, 5)));
 /* A guess, told to the user: "Loop 'x' (node 3): ..." */
 nnm_status nnm_note_node(nnm_inference *inference, const nnm_node *node, nnm_error *error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -95,8 +95,8 @@ nnm_status nnm_rule_sequence_at(nnm_inference *inference, const nnm_node *node, 
   for (int64_t i = 1; !known && i < sequence->count; i++)
     alike = alike && nnm_same_shape(&sequence->items[0], &sequence->items[i]);
   if (!alike)
-    NNM_TRY(nnm_note_node(inference, node, error,
-                          "which item it takes depends on the input data; the first one assumed"));
+    NNM_TRY(
+        nnm_note_node(inference, node, error, "which item it takes depends on the input data; the first one assumed"));
   nnm_share_shape(inference, node, 0, &sequence->items[known ? position : 0]);
   return NNM_OK;
 }

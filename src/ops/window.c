@@ -7,16 +7,14 @@
 
 nnm_layout nnm_node_layout(const nnm_node *node) {
   switch (node->op) {
-    case NNM_OP_MS_NHWC_CONV:
-    case NNM_OP_MS_NHWC_FUSED_CONV:
-    case NNM_OP_MS_NHWC_MAX_POOL:
-      return NNM_CHANNELS_LAST;
-    case NNM_OP_MS_QLINEAR_CONV:
-    case NNM_OP_MS_QLINEAR_AVERAGE_POOL:
-    case NNM_OP_MS_QLINEAR_GLOBAL_AVERAGE_POOL:
-      return nnm_attribute_int(node, "channels_last", 0) ? NNM_CHANNELS_LAST : (nnm_layout)node->layout;
-    default:
-      return (nnm_layout)node->layout;
+  case NNM_OP_MS_NHWC_CONV:
+  case NNM_OP_MS_NHWC_FUSED_CONV:
+  case NNM_OP_MS_NHWC_MAX_POOL: return NNM_CHANNELS_LAST;
+  case NNM_OP_MS_QLINEAR_CONV:
+  case NNM_OP_MS_QLINEAR_AVERAGE_POOL:
+  case NNM_OP_MS_QLINEAR_GLOBAL_AVERAGE_POOL:
+    return nnm_attribute_int(node, "channels_last", 0) ? NNM_CHANNELS_LAST : (nnm_layout)node->layout;
+  default: return (nnm_layout)node->layout;
   }
 }
 
@@ -41,12 +39,9 @@ nnm_status nnm_window_auto_pad(const nnm_inference *inference, const nnm_node *n
   static const struct {
     const char *name;
     nnm_auto_pad pad;
-  } names[] = {{"NOTSET", NNM_PAD_EXPLICIT},
-               {"", NNM_PAD_EXPLICIT},
-               {"SAME_UPPER", NNM_PAD_SAME_UPPER},
-               {"SAME", NNM_PAD_SAME_UPPER},
-               {"SAME_LOWER", NNM_PAD_SAME_LOWER},
-               {"VALID", NNM_PAD_VALID}};
+  } names[] = {{"NOTSET", NNM_PAD_EXPLICIT},       {"", NNM_PAD_EXPLICIT},
+               {"SAME_UPPER", NNM_PAD_SAME_UPPER}, {"SAME", NNM_PAD_SAME_UPPER},
+               {"SAME_LOWER", NNM_PAD_SAME_LOWER}, {"VALID", NNM_PAD_VALID}};
   const char *name = nnm_attribute_text(node, "auto_pad", "NOTSET");
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!strcmp(name, names[i].name)) {
@@ -65,8 +60,8 @@ static nnm_status read_spatial(const nnm_inference *inference, const nnm_node *n
   for (int i = 0; i < spatial; i++) values[i] = 1;
   if (!given || !count) return NNM_OK;
   if (count != (size_t)spatial)
-    return nnm_fail_node(inference, node, error, "has %zu numbers in %s, but its image has %d spatial dimensions", count,
-                         name, spatial);
+    return nnm_fail_node(inference, node, error, "has %zu numbers in %s, but its image has %d spatial dimensions",
+                         count, name, spatial);
   for (int i = 0; i < spatial; i++) {
     if (given[i] < low || given[i] > NNM_LIMIT_DIMENSION)
       return nnm_fail_node(inference, node, error, "has %lld in %s", (long long)given[i], name);

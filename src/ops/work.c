@@ -64,8 +64,8 @@ static int64_t recurrent_work(const nnm_inference *view, const nnm_node *node) {
   nnm_recurrence layer = {0};
   bool known = false;
   if (nnm_recurrence_of(view, node, &layer, &known, NULL) != NNM_OK || !known) return 0;
-  int64_t factors[6] = {layer.steps, layer.batch, layer.directions, layer.gates, layer.hidden,
-                        add_up(layer.inputs, layer.hidden)};
+  int64_t factors[6] = {layer.steps, layer.batch,  layer.directions,
+                        layer.gates, layer.hidden, add_up(layer.inputs, layer.hidden)};
   return product_of(factors, 6);
 }
 
@@ -91,9 +91,9 @@ int64_t nnm_node_multiply_adds(const nnm_graph *graph, const nnm_shapes *shapes,
   nnm_inference view = {.graph = graph, .shapes = (nnm_shapes *)(uintptr_t)shapes}; /* only read */
   const nnm_node *node = &graph->nodes[id];
   switch (nnm_op_work((nnm_op)node->op)) {
-    case NNM_WORK_CONVOLUTION: return convolution_work(&view, node);
-    case NNM_WORK_MATRIX: return matrix_work(&view, node);
-    case NNM_WORK_RECURRENT: return recurrent_work(&view, node);
-    default: return 0;
+  case NNM_WORK_CONVOLUTION: return convolution_work(&view, node);
+  case NNM_WORK_MATRIX: return matrix_work(&view, node);
+  case NNM_WORK_RECURRENT: return recurrent_work(&view, node);
+  default: return 0;
   }
 }

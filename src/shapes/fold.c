@@ -10,21 +10,46 @@
 /* Inputs whose values a shape rule asks for. */
 static uint32_t shape_inputs(const nnm_node *node) {
   static const uint32_t masks[NNM_OP_COUNT] = {
-      [NNM_OP_RESHAPE] = INPUT(1), [NNM_OP_EXPAND] = INPUT(1), [NNM_OP_TILE] = INPUT(1), [NNM_OP_SQUEEZE] = INPUT(1),
-      [NNM_OP_UNSQUEEZE] = INPUT(1), [NNM_OP_MS_EXPAND_DIMS] = INPUT(1), [NNM_OP_SPLIT] = INPUT(1),
-      [NNM_OP_PAD] = INPUT(1) | INPUT(3), [NNM_OP_MS_PAD] = INPUT(1) | INPUT(3), [NNM_OP_TRANSPOSE] = INPUT(1),
+      [NNM_OP_RESHAPE] = INPUT(1),
+      [NNM_OP_EXPAND] = INPUT(1),
+      [NNM_OP_TILE] = INPUT(1),
+      [NNM_OP_SQUEEZE] = INPUT(1),
+      [NNM_OP_UNSQUEEZE] = INPUT(1),
+      [NNM_OP_MS_EXPAND_DIMS] = INPUT(1),
+      [NNM_OP_SPLIT] = INPUT(1),
+      [NNM_OP_PAD] = INPUT(1) | INPUT(3),
+      [NNM_OP_MS_PAD] = INPUT(1) | INPUT(3),
+      [NNM_OP_TRANSPOSE] = INPUT(1),
       [NNM_OP_SLICE] = INPUT(1) | INPUT(2) | INPUT(3) | INPUT(4),
       [NNM_OP_STRIDED_SLICE] = INPUT(1) | INPUT(2) | INPUT(3),
-      [NNM_OP_RESIZE] = INPUT(1) | INPUT(2) | INPUT(3), [NNM_OP_UPSAMPLE] = INPUT(1),
-      [NNM_OP_RESIZE_BILINEAR] = INPUT(1), [NNM_OP_RESIZE_NEAREST_NEIGHBOR] = INPUT(1),
-      [NNM_OP_TOP_K] = INPUT(1), [NNM_OP_RANGE] = ALL, [NNM_OP_MS_RANGE] = ALL, [NNM_OP_CONSTANT_OF_SHAPE] = ALL,
-      [NNM_OP_ONE_HOT] = INPUT(1), [NNM_OP_CENTER_CROP_PAD] = INPUT(1), [NNM_OP_COL2IM] = INPUT(1) | INPUT(2),
-      [NNM_OP_AFFINE_GRID] = INPUT(1), [NNM_OP_IF] = INPUT(0), [NNM_OP_LOOP] = INPUT(0) | INPUT(1),
-      [NNM_OP_NON_ZERO] = INPUT(0), [NNM_OP_COMPRESS] = INPUT(1), [NNM_OP_NON_MAX_SUPPRESSION] = INPUT(2),
-      [NNM_OP_SEQUENCE_AT] = INPUT(1), [NNM_OP_SEQUENCE_INSERT] = INPUT(2), [NNM_OP_SEQUENCE_ERASE] = INPUT(1),
-      [NNM_OP_SPLIT_TO_SEQUENCE] = INPUT(1), [NNM_OP_MAX_UNPOOL] = INPUT(2), [NNM_OP_MS_CROP_AND_RESIZE] = INPUT(3),
-      [NNM_OP_DFT] = INPUT(1) | INPUT(2), [NNM_OP_STFT] = INPUT(1) | INPUT(3), [NNM_OP_BLACKMAN_WINDOW] = INPUT(0),
-      [NNM_OP_HAMMING_WINDOW] = INPUT(0), [NNM_OP_HANN_WINDOW] = INPUT(0),
+      [NNM_OP_RESIZE] = INPUT(1) | INPUT(2) | INPUT(3),
+      [NNM_OP_UPSAMPLE] = INPUT(1),
+      [NNM_OP_RESIZE_BILINEAR] = INPUT(1),
+      [NNM_OP_RESIZE_NEAREST_NEIGHBOR] = INPUT(1),
+      [NNM_OP_TOP_K] = INPUT(1),
+      [NNM_OP_RANGE] = ALL,
+      [NNM_OP_MS_RANGE] = ALL,
+      [NNM_OP_CONSTANT_OF_SHAPE] = ALL,
+      [NNM_OP_ONE_HOT] = INPUT(1),
+      [NNM_OP_CENTER_CROP_PAD] = INPUT(1),
+      [NNM_OP_COL2IM] = INPUT(1) | INPUT(2),
+      [NNM_OP_AFFINE_GRID] = INPUT(1),
+      [NNM_OP_IF] = INPUT(0),
+      [NNM_OP_LOOP] = INPUT(0) | INPUT(1),
+      [NNM_OP_NON_ZERO] = INPUT(0),
+      [NNM_OP_COMPRESS] = INPUT(1),
+      [NNM_OP_NON_MAX_SUPPRESSION] = INPUT(2),
+      [NNM_OP_SEQUENCE_AT] = INPUT(1),
+      [NNM_OP_SEQUENCE_INSERT] = INPUT(2),
+      [NNM_OP_SEQUENCE_ERASE] = INPUT(1),
+      [NNM_OP_SPLIT_TO_SEQUENCE] = INPUT(1),
+      [NNM_OP_MAX_UNPOOL] = INPUT(2),
+      [NNM_OP_MS_CROP_AND_RESIZE] = INPUT(3),
+      [NNM_OP_DFT] = INPUT(1) | INPUT(2),
+      [NNM_OP_STFT] = INPUT(1) | INPUT(3),
+      [NNM_OP_BLACKMAN_WINDOW] = INPUT(0),
+      [NNM_OP_HAMMING_WINDOW] = INPUT(0),
+      [NNM_OP_HANN_WINDOW] = INPUT(0),
       [NNM_OP_MEL_WEIGHT_MATRIX] = INPUT(0) | INPUT(1),
   };
   if (node->op <= 0 || node->op >= NNM_OP_COUNT) return 0;
@@ -135,8 +160,7 @@ static void mark_bodies(nnm_inference *inference, const nnm_node *node) {
     const nnm_block *body = &inference->graph->blocks[id];
     uint32_t first = node->op == NNM_OP_LOOP;
     for (uint32_t j = 0; j < node->output_count && j + first < body->output_count; j++)
-      if (node->outputs[j] >= 0 && inference->needed[node->outputs[j]])
-        inference->needed[body->outputs[j + first]] = 1;
+      if (node->outputs[j] >= 0 && inference->needed[node->outputs[j]]) inference->needed[body->outputs[j + first]] = 1;
     if (first && body->output_count) inference->needed[body->outputs[0]] = 1;
     mark_block(inference, id);
   }
@@ -162,7 +186,7 @@ static bool take_inputs(nnm_inference *inference, const nnm_node *node, const fo
   if (node->input_count < found->least) return false;
   int64_t elements = 0;
   for (uint32_t i = 0; i < node->input_count; i++) {
-    if (node->inputs[i] < 0 && i < found->least) return false;
+    if (i < found->least && node->inputs[i] < 0) return false;
     if (node->inputs[i] < 0 || !(found->inputs == ALL || (i < 32 && found->inputs >> i & 1))) continue;
     const nnm_value *value = nnm_input_value(inference, node, i);
     if (!value) return false;

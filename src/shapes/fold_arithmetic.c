@@ -27,34 +27,34 @@ static double half_to_even(double number) {
 /* false: not an operator of one number. */
 static bool unary(int32_t op, double x, double *out) {
   switch (op) {
-    case NNM_OP_CAST:
-    case NNM_OP_CAST_LIKE: *out = x; return true;
-    case NNM_OP_ABS: *out = fabs(x); return true;
-    case NNM_OP_NEG: *out = -x; return true;
-    case NNM_OP_FLOOR: *out = floor(x); return true;
-    case NNM_OP_CEIL: *out = ceil(x); return true;
-    case NNM_OP_ROUND: *out = half_to_even(x); return true;
-    case NNM_OP_SQRT: *out = sqrt(x); return true;
-    case NNM_OP_EXP: *out = exp(x); return true;
-    case NNM_OP_LOG: *out = log(x); return true;
-    case NNM_OP_RECIPROCAL: *out = 1 / x; return true;
-    case NNM_OP_SIGN: *out = (x > 0) - (x < 0); return true;
-    case NNM_OP_NOT: *out = x == 0; return true;
-    case NNM_OP_IS_NAN: *out = isnan(x); return true;
-    case NNM_OP_IS_INF: *out = isinf(x); return true;
-    case NNM_OP_RELU: *out = x > 0 ? x : 0; return true;
-    default: return false;
+  case NNM_OP_CAST:
+  case NNM_OP_CAST_LIKE: *out = x; return true;
+  case NNM_OP_ABS: *out = fabs(x); return true;
+  case NNM_OP_NEG: *out = -x; return true;
+  case NNM_OP_FLOOR: *out = floor(x); return true;
+  case NNM_OP_CEIL: *out = ceil(x); return true;
+  case NNM_OP_ROUND: *out = half_to_even(x); return true;
+  case NNM_OP_SQRT: *out = sqrt(x); return true;
+  case NNM_OP_EXP: *out = exp(x); return true;
+  case NNM_OP_LOG: *out = log(x); return true;
+  case NNM_OP_RECIPROCAL: *out = 1 / x; return true;
+  case NNM_OP_SIGN: *out = (x > 0) - (x < 0); return true;
+  case NNM_OP_NOT: *out = x == 0; return true;
+  case NNM_OP_IS_NAN: *out = isnan(x); return true;
+  case NNM_OP_IS_INF: *out = isinf(x); return true;
+  case NNM_OP_RELU: *out = x > 0 ? x : 0; return true;
+  default: return false;
   }
 }
 
 /* Integers that a double cannot hold keep their value through what does not change them. */
 static bool unary_integer(int32_t op, int64_t x, int64_t *out) {
   switch (op) {
-    case NNM_OP_CAST:
-    case NNM_OP_CAST_LIKE: *out = x; return true;
-    case NNM_OP_NEG: *out = (int64_t)(0 - (uint64_t)x); return true;
-    case NNM_OP_ABS: *out = x < 0 ? (int64_t)(0 - (uint64_t)x) : x; return true;
-    default: return false;
+  case NNM_OP_CAST:
+  case NNM_OP_CAST_LIKE: *out = x; return true;
+  case NNM_OP_NEG: *out = (int64_t)(0 - (uint64_t)x); return true;
+  case NNM_OP_ABS: *out = x < 0 ? (int64_t)(0 - (uint64_t)x) : x; return true;
+  default: return false;
   }
 }
 
@@ -107,27 +107,33 @@ static void step_walk(walker *walk) {
 
 static int64_t divide_down(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
+/* Has the sign of b. */
+static int64_t remainder_down(int64_t a, int64_t b) {
+  int64_t rest = a % b;
+  return rest && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 /* false: undefined (division by zero, overflow), or not an operator of two integers. */
 static bool binary_integer(int32_t op, bool is_fmod, int64_t a, int64_t b, int64_t *out) {
   switch (op) {
-    case NNM_OP_SUM:
-    case NNM_OP_ADD: return !__builtin_add_overflow(a, b, out);
-    case NNM_OP_SUB: return !__builtin_sub_overflow(a, b, out);
-    case NNM_OP_MUL: return !__builtin_mul_overflow(a, b, out);
-    case NNM_OP_MAX: *out = a > b ? a : b; return true;
-    case NNM_OP_MIN: *out = a < b ? a : b; return true;
-    case NNM_OP_EQUAL: *out = a == b; return true;
-    case NNM_OP_NOT_EQUAL: *out = a != b; return true;
-    case NNM_OP_LESS: *out = a < b; return true;
-    case NNM_OP_LESS_OR_EQUAL: *out = a <= b; return true;
-    case NNM_OP_GREATER: *out = a > b; return true;
-    case NNM_OP_GREATER_OR_EQUAL: *out = a >= b; return true;
-    case NNM_OP_AND: *out = a && b; return true;
-    case NNM_OP_OR: *out = a || b; return true;
-    case NNM_OP_XOR: *out = !a != !b; return true;
-    case NNM_OP_BITWISE_AND: *out = a & b; return true;
-    case NNM_OP_BITWISE_OR: *out = a | b; return true;
-    default: break;
+  case NNM_OP_SUM:
+  case NNM_OP_ADD: return !__builtin_add_overflow(a, b, out);
+  case NNM_OP_SUB: return !__builtin_sub_overflow(a, b, out);
+  case NNM_OP_MUL: return !__builtin_mul_overflow(a, b, out);
+  case NNM_OP_MAX: *out = a > b ? a : b; return true;
+  case NNM_OP_MIN: *out = a < b ? a : b; return true;
+  case NNM_OP_EQUAL: *out = a == b; return true;
+  case NNM_OP_NOT_EQUAL: *out = a != b; return true;
+  case NNM_OP_LESS: *out = a < b; return true;
+  case NNM_OP_LESS_OR_EQUAL: *out = a <= b; return true;
+  case NNM_OP_GREATER: *out = a > b; return true;
+  case NNM_OP_GREATER_OR_EQUAL: *out = a >= b; return true;
+  case NNM_OP_AND: *out = a && b; return true;
+  case NNM_OP_OR: *out = a || b; return true;
+  case NNM_OP_XOR: *out = !a != !b; return true;
+  case NNM_OP_BITWISE_AND: *out = a & b; return true;
+  case NNM_OP_BITWISE_OR: *out = a | b; return true;
+  default: break;
   }
   if (op == NNM_OP_POW) {
     double power = pow((double)a, (double)b);
@@ -138,30 +144,30 @@ static bool binary_integer(int32_t op, bool is_fmod, int64_t a, int64_t b, int64
   if (!b || (b == -1 && a == INT64_MIN)) return false;
   if (op == NNM_OP_DIV) *out = a / b;
   else if (op == NNM_OP_FLOOR_DIV) *out = divide_down(a, b);
-  else if (op == NNM_OP_MOD) *out = is_fmod ? a % b : a - divide_down(a, b) * b;
+  else if (op == NNM_OP_MOD) *out = is_fmod ? a % b : remainder_down(a, b);
   else return false;
   return true;
 }
 
 static bool binary_float(int32_t op, double a, double b, double *out) {
   switch (op) {
-    case NNM_OP_SUM:
-    case NNM_OP_ADD: *out = a + b; return true;
-    case NNM_OP_SUB: *out = a - b; return true;
-    case NNM_OP_MUL: *out = a * b; return true;
-    case NNM_OP_DIV: *out = a / b; return true;
-    case NNM_OP_FLOOR_DIV: *out = floor(a / b); return true;
-    case NNM_OP_MOD: *out = fmod(a, b); return true;
-    case NNM_OP_POW: *out = pow(a, b); return true;
-    case NNM_OP_MAX: *out = a > b ? a : b; return true;
-    case NNM_OP_MIN: *out = a < b ? a : b; return true;
-    case NNM_OP_EQUAL: *out = a == b; return true;
-    case NNM_OP_NOT_EQUAL: *out = a != b; return true;
-    case NNM_OP_LESS: *out = a < b; return true;
-    case NNM_OP_LESS_OR_EQUAL: *out = a <= b; return true;
-    case NNM_OP_GREATER: *out = a > b; return true;
-    case NNM_OP_GREATER_OR_EQUAL: *out = a >= b; return true;
-    default: return false;
+  case NNM_OP_SUM:
+  case NNM_OP_ADD: *out = a + b; return true;
+  case NNM_OP_SUB: *out = a - b; return true;
+  case NNM_OP_MUL: *out = a * b; return true;
+  case NNM_OP_DIV: *out = a / b; return true;
+  case NNM_OP_FLOOR_DIV: *out = floor(a / b); return true;
+  case NNM_OP_MOD: *out = fmod(a, b); return true;
+  case NNM_OP_POW: *out = pow(a, b); return true;
+  case NNM_OP_MAX: *out = a > b ? a : b; return true;
+  case NNM_OP_MIN: *out = a < b ? a : b; return true;
+  case NNM_OP_EQUAL: *out = a == b; return true;
+  case NNM_OP_NOT_EQUAL: *out = a != b; return true;
+  case NNM_OP_LESS: *out = a < b; return true;
+  case NNM_OP_LESS_OR_EQUAL: *out = a <= b; return true;
+  case NNM_OP_GREATER: *out = a > b; return true;
+  case NNM_OP_GREATER_OR_EQUAL: *out = a >= b; return true;
+  default: return false;
   }
 }
 
@@ -170,8 +176,8 @@ static const nnm_shape *shape_of_input(const nnm_inference *inference, const nnm
 }
 
 /* One more operand: result = result op input. made holds the values so far. */
-static bool combine(nnm_inference *inference, const nnm_node *node, uint32_t input, const nnm_shape *shape,
-                    bool floats, nnm_dtype dtype, nnm_new_value *made, double *scratch, size_t count) {
+static bool combine(nnm_inference *inference, const nnm_node *node, uint32_t input, const nnm_shape *shape, bool floats,
+                    nnm_dtype dtype, nnm_new_value *made, double *scratch, size_t count) {
   const nnm_value *value = nnm_input_value(inference, node, input);
   bool is_fmod = nnm_attribute_int(node, "fmod", 0) != 0;
   walker walk;
@@ -259,10 +265,10 @@ const nnm_value *nnm_fold_clip(nnm_inference *inference, const nnm_node *node, u
 
 static double reduce_pair(int32_t op, double a, double b) {
   switch (op) {
-    case NNM_OP_REDUCE_PROD: return a * b;
-    case NNM_OP_REDUCE_MAX: return a > b ? a : b;
-    case NNM_OP_REDUCE_MIN: return a < b ? a : b;
-    default: return a + b;
+  case NNM_OP_REDUCE_PROD: return a * b;
+  case NNM_OP_REDUCE_MAX: return a > b ? a : b;
+  case NNM_OP_REDUCE_MIN: return a < b ? a : b;
+  default: return a + b;
   }
 }
 

@@ -27,20 +27,20 @@ const nnm_value *nnm_fold_constant(nnm_inference *inference, const nnm_node *nod
   for (uint32_t i = 0; i < node->attribute_count; i++) {
     const nnm_attribute *attribute = &node->attributes[i];
     switch (attribute->kind) {
-      case NNM_ATTRIBUTE_TENSOR: return nnm_value_of_constant(inference, attribute->as.tensor);
-      case NNM_ATTRIBUTE_INT:
-      case NNM_ATTRIBUTE_INTS:
-        if (!nnm_start_value(inference, count, false, &made)) return NULL;
-        for (size_t j = 0; j < count; j++)
-          made.integers[j] = attribute->kind == NNM_ATTRIBUTE_INT ? attribute->as.integer : attribute->as.integers[j];
-        return made.value;
-      case NNM_ATTRIBUTE_FLOAT:
-      case NNM_ATTRIBUTE_FLOATS:
-        if (!nnm_start_value(inference, count, true, &made)) return NULL;
-        for (size_t j = 0; j < count; j++)
-          made.numbers[j] = attribute->kind == NNM_ATTRIBUTE_FLOAT ? attribute->as.number : attribute->as.numbers[j];
-        return made.value;
-      default: break;
+    case NNM_ATTRIBUTE_TENSOR: return nnm_value_of_constant(inference, attribute->as.tensor);
+    case NNM_ATTRIBUTE_INT:
+    case NNM_ATTRIBUTE_INTS:
+      if (!nnm_start_value(inference, count, false, &made)) return NULL;
+      for (size_t j = 0; j < count; j++)
+        made.integers[j] = attribute->kind == NNM_ATTRIBUTE_INT ? attribute->as.integer : attribute->as.integers[j];
+      return made.value;
+    case NNM_ATTRIBUTE_FLOAT:
+    case NNM_ATTRIBUTE_FLOATS:
+      if (!nnm_start_value(inference, count, true, &made)) return NULL;
+      for (size_t j = 0; j < count; j++)
+        made.numbers[j] = attribute->kind == NNM_ATTRIBUTE_FLOAT ? attribute->as.number : attribute->as.numbers[j];
+      return made.value;
+    default: break;
     }
   }
   return NULL;

@@ -119,8 +119,7 @@ static bool contradicts(const nnm_tensor *declared, const nnm_shape *shape) {
   return false;
 }
 
-static nnm_status settle_outputs(nnm_inference *inference, const nnm_node *node, node_state *state,
-                                 nnm_error *error) {
+static nnm_status settle_outputs(nnm_inference *inference, const nnm_node *node, node_state *state, nnm_error *error) {
   const nnm_graph *graph = inference->graph;
   nnm_shapes *shapes = inference->shapes;
   for (uint32_t i = 0; i < node->output_count; i++) {
@@ -129,8 +128,8 @@ static nnm_status settle_outputs(nnm_inference *inference, const nnm_node *node,
     if (!is_control(node)) shapes->constant[tensor] = state->constant;
     inference->tainted[tensor] |= state->tainted;
     if (shapes->dtypes[tensor] == NNM_DTYPE_UNKNOWN)
-      shapes->dtypes[tensor] = graph->tensors[tensor].dtype ? graph->tensors[tensor].dtype
-                                                            : nnm_input_dtype(inference, node, 0);
+      shapes->dtypes[tensor] =
+          graph->tensors[tensor].dtype ? graph->tensors[tensor].dtype : nnm_input_dtype(inference, node, 0);
     if (shapes->tensors[tensor].rank < 0) {
       NNM_TRY(settle_unknown(inference, node, tensor, state, error));
     } else if (contradicts(&graph->tensors[tensor], &shapes->tensors[tensor]) && !inference->contradictions++) {
@@ -173,8 +172,8 @@ static nnm_status infer_node(nnm_inference *inference, nnm_node_id id, nnm_error
   nnm_shape_rule rule = nnm_op_shape_rule(node->op);
   if (rule) NNM_TRY(apply_rule(inference, rule, node, error));
   if (inference->out_of_memory) return nnm_fail_memory(error);
-  state.constant = is_control(node) ? has_constant_outputs(inference, node)
-                                    : is_constant(inference, node, state.constant);
+  state.constant =
+      is_control(node) ? has_constant_outputs(inference, node) : is_constant(inference, node, state.constant);
   NNM_TRY(settle_outputs(inference, node, &state, error));
   inference->shapes->executed[id] = !state.constant;
   /* a folder may trust the shapes that the rule has computed, but not those of the file */
@@ -219,8 +218,7 @@ static nnm_status note_contradictions(nnm_inference *inference, nnm_error *error
   const nnm_tensor *tensor = &inference->graph->tensors[inference->contradiction];
   nnm_shape declared = {tensor->rank, tensor->dims};
   char theirs[NNM_SHAPE_TEXT], ours[NNM_SHAPE_TEXT], more[40] = "";
-  if (inference->contradictions > 1)
-    snprintf(more, sizeof more, " (and %zu more)", inference->contradictions - 1);
+  if (inference->contradictions > 1) snprintf(more, sizeof more, " (and %zu more)", inference->contradictions - 1);
   return nnm_note(inference, error, "the file declares '%.120s' as %s, but it is %s%s; the computed shapes are used",
                   tensor->name, nnm_shape_text(&declared, theirs, sizeof theirs),
                   nnm_shape_text(&inference->shapes->tensors[inference->contradiction], ours, sizeof ours), more);
@@ -248,8 +246,8 @@ nnm_status nnm_infer_graph_shapes(const nnm_graph *graph, const nnm_shape_option
                                   nnm_error *error) {
   nnm_shapes *shapes = calloc(1, sizeof *shapes);
   if (!shapes) return nnm_fail_memory(error);
-  nnm_inference inference = {.graph = graph, .shapes = shapes, .budget = FOLDED_IN_ALL, .turns = 1,
-                             .infer_block = infer_block};
+  nnm_inference inference = {
+      .graph = graph, .shapes = shapes, .budget = FOLDED_IN_ALL, .turns = 1, .infer_block = infer_block};
   nnm_status status = run(&inference, options, error);
   if (status == NNM_OK) *out = shapes;
   else nnm_shapes_free(shapes);

@@ -20,8 +20,8 @@ typedef struct input_state {
   symbol_table symbols;
   const nnm_tensor_id *inputs; /* the model's */
   uint32_t input_count;
-  int64_t **dims;       /* by input: what is known so far, -1 elsewhere; NULL: not even the rank */
-  int32_t *ranks;       /* by input */
+  int64_t **dims; /* by input: what is known so far, -1 elsewhere; NULL: not even the rank */
+  int32_t *ranks; /* by input */
 } input_state;
 
 static const nnm_tensor *input_tensor(const input_state *state, uint32_t input) {
@@ -35,10 +35,10 @@ static const char *declared_text(const nnm_tensor *tensor, char *buffer, size_t 
   if (tensor->rank < 0) snprintf(buffer, size, "of unknown rank");
   for (int32_t i = 0; i < tensor->rank && used < size; i++) {
     const char *symbol = tensor->symbols ? tensor->symbols[i] : NULL;
-    int written = tensor->dims[i] >= 0 ? snprintf(buffer + used, size - used, "%s%lld", i ? " x " : "",
-                                                  (long long)tensor->dims[i])
-                                       : snprintf(buffer + used, size - used, "%s%.40s", i ? " x " : "",
-                                                  symbol && *symbol ? symbol : "?");
+    int written =
+        tensor->dims[i] >= 0
+            ? snprintf(buffer + used, size - used, "%s%lld", i ? " x " : "", (long long)tensor->dims[i])
+            : snprintf(buffer + used, size - used, "%s%.40s", i ? " x " : "", symbol && *symbol ? symbol : "?");
     used += (size_t)written;
   }
   return buffer;
@@ -200,10 +200,11 @@ static nnm_status take_batch_size(input_state *state, nnm_error *error) {
     taken = true;
   }
   if (!taken && state->input_count)
-    return nnm_fail(error, NNM_ERROR_ARGUMENT, input_tensor(state, 0)->name,
-                    "the model's batch is fixed, so --batch-size %lld cannot be used; leave it out, or export the model "
-                    "with a dynamic batch",
-                    (long long)batch);
+    return nnm_fail(
+        error, NNM_ERROR_ARGUMENT, input_tensor(state, 0)->name,
+        "the model's batch is fixed, so --batch-size %lld cannot be used; leave it out, or export the model "
+        "with a dynamic batch",
+        (long long)batch);
   return set_batch(state, batch, error);
 }
 
@@ -220,8 +221,8 @@ static bool contains(const char *text, const char *part) {
 /* Whether a symbolic first dimension may be anything but a batch: a length by its name, or the only dimension of a
  * nameless list. */
 static bool is_batch_like(const nnm_tensor *tensor) {
-  static const char *const lengths[] = {"seq",   "len",    "time", "frame", "token", "step", "height",
-                                        "width", "points", "num_", "sample", "node", "edge"};
+  static const char *const lengths[] = {"seq",   "len",    "time", "frame",  "token", "step", "height",
+                                        "width", "points", "num_", "sample", "node",  "edge"};
   const char *symbol = symbol_of(tensor, 0);
   if (!symbol) return tensor->rank > 1;
   if (contains(symbol, "batch")) return true;
@@ -247,8 +248,7 @@ static nnm_status default_batch(input_state *state, nnm_error *error) {
   NNM_TRY(set_batch(state, 1, error));
   const char *symbol = symbol_of(first, 0);
   return nnm_note(state->inference, error, "batch size taken as 1 (%s%.60s%s of input '%.120s'); give --batch-size",
-                  symbol ? "dimension '" : "the first dimension", symbol ? symbol : "", symbol ? "'" : "",
-                  first->name);
+                  symbol ? "dimension '" : "the first dimension", symbol ? symbol : "", symbol ? "'" : "", first->name);
 }
 
 /* ------------------------------------------------------------ the outcome */
@@ -265,10 +265,9 @@ static nnm_status fail_missing(const input_state *state, uint32_t input, nnm_err
     if (dim < 0) dim = i == 0 ? 1 : state->ranks[input] >= 4 ? 224 : 128;
     used += (size_t)snprintf(example + used, sizeof example - used, "%s%lld", i ? "x" : "", (long long)dim);
   }
-  return nnm_fail(error, NNM_ERROR_SHAPE, tensor->name,
-                  "this input is %s; give its size, for example --input-shape %.200s:%s%s",
-                  declared_text(tensor, declared, sizeof declared), tensor->name, example,
-                  only_batch ? " or --batch-size 1" : "");
+  return nnm_fail(
+      error, NNM_ERROR_SHAPE, tensor->name, "this input is %s; give its size, for example --input-shape %.200s:%s%s",
+      declared_text(tensor, declared, sizeof declared), tensor->name, example, only_batch ? " or --batch-size 1" : "");
 }
 
 static nnm_status finish_inputs(input_state *state, nnm_error *error) {
@@ -279,8 +278,7 @@ static nnm_status finish_inputs(input_state *state, nnm_error *error) {
     for (int32_t j = 0; j < state->ranks[i]; j++)
       if (!nnm_multiply_i64(elements, state->dims[i][j] ? state->dims[i][j] : 1, &elements) ||
           elements > NNM_LIMIT_ELEMENTS)
-        return nnm_fail(error, NNM_ERROR_LIMIT, input_tensor(state, i)->name,
-                        "this input has more than 2^50 elements");
+        return nnm_fail(error, NNM_ERROR_LIMIT, input_tensor(state, i)->name, "this input has more than 2^50 elements");
     inference->shapes->tensors[state->inputs[i]] = (nnm_shape){state->ranks[i], state->dims[i]};
     inference->shapes->dtypes[state->inputs[i]] = input_tensor(state, i)->dtype;
   }
@@ -305,8 +303,8 @@ static nnm_status start_inputs(input_state *state, nnm_error *error) {
 
 nnm_status nnm_set_input_shapes(nnm_inference *inference, const nnm_shape_options *options, nnm_error *error) {
   const nnm_block *main_block = &inference->graph->blocks[0];
-  input_state state = {.inference = inference, .options = options, .inputs = main_block->inputs,
-                       .input_count = main_block->input_count};
+  input_state state = {
+      .inference = inference, .options = options, .inputs = main_block->inputs, .input_count = main_block->input_count};
   state.symbols.ids.arena = &inference->shapes->arena;
   nnm_status status = start_inputs(&state, error);
   if (status == NNM_OK) status = take_given_shapes(&state, error);

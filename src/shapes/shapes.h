@@ -29,7 +29,7 @@ typedef struct nnm_shapes {
                              * that a runtime computes it once and not for each run */
   int64_t *turns;           /* graph->block_count entries: how often a body runs in one run of the model, the loops
                              * around it included; 1 outside of loops */
-  uint8_t *executed;        /* graph->node_count entries: 1 for nodes that run; 0 for those whose outputs are constant, and
+  uint8_t *executed; /* graph->node_count entries: 1 for nodes that run; 0 for those whose outputs are constant, and
                              * for those in a branch of an If that does not run (when that depends on the data, the
                              * dearer branch is taken to run, with a note) */
   size_t note_count;

@@ -45,7 +45,8 @@ const nnm_value *nnm_value_of_constant(nnm_inference *inference, const nnm_const
   bool is_float = nnm_is_float_dtype(constant->dtype);
   if (!nnm_start_value(inference, (size_t)elements, is_float, &made)) return NULL;
   for (size_t i = 0; i < (size_t)elements; i++)
-    if (!(is_float ? nnm_constant_float(constant, i, &made.numbers[i]) : nnm_constant_int(constant, i, &made.integers[i])))
+    if (!(is_float ? nnm_constant_float(constant, i, &made.numbers[i])
+                   : nnm_constant_int(constant, i, &made.integers[i])))
       return NULL;
   return made.value;
 }

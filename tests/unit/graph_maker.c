@@ -69,10 +69,10 @@ static parsed_shape parse_shape(graph_maker *maker, const char *text) {
 
 static void declare(graph_maker *maker, nnm_tensor_id id, const char *text) {
   parsed_shape shape = parse_shape(maker, text);
-  check(maker, nnm_graph_builder_declare(
-                   maker->builder, id, NNM_DTYPE_F32, shape.rank,
-                   keep(maker, shape.dims, (size_t)shape.rank, sizeof *shape.dims),
-                   keep(maker, shape.symbols, (size_t)shape.rank, sizeof *shape.symbols), &maker->error));
+  check(maker, nnm_graph_builder_declare(maker->builder, id, NNM_DTYPE_F32, shape.rank,
+                                         keep(maker, shape.dims, (size_t)shape.rank, sizeof *shape.dims),
+                                         keep(maker, shape.symbols, (size_t)shape.rank, sizeof *shape.symbols),
+                                         &maker->error));
 }
 
 void make_input(graph_maker *maker, const char *name, const char *shape) {
@@ -92,8 +92,10 @@ static void add_constant(graph_maker *maker, const char *name, nnm_constant cons
 
 void make_weight(graph_maker *maker, const char *name, const char *text) {
   parsed_shape shape = parse_shape(maker, text);
-  add_constant(maker, name, (nnm_constant){.dtype = NNM_DTYPE_F32, .rank = shape.rank,
-                                           .dims = keep(maker, shape.dims, (size_t)shape.rank, sizeof *shape.dims)});
+  add_constant(maker, name,
+               (nnm_constant){.dtype = NNM_DTYPE_F32,
+                              .rank = shape.rank,
+                              .dims = keep(maker, shape.dims, (size_t)shape.rank, sizeof *shape.dims)});
 }
 
 static size_t parse_ints(const char *text, int64_t *values) {
@@ -108,15 +110,18 @@ static size_t parse_ints(const char *text, int64_t *values) {
 
 void make_ints(graph_maker *maker, const char *name, const char *text) {
   int64_t values[64], count = (int64_t)parse_ints(text, values);
-  add_constant(maker, name, (nnm_constant){.dtype = NNM_DTYPE_I64, .rank = 1,
-                                           .dims = keep(maker, &count, 1, sizeof count),
-                                           .bytes = keep(maker, values, (size_t)count, sizeof *values),
-                                           .size = (size_t)count * sizeof *values});
+  add_constant(maker, name,
+               (nnm_constant){.dtype = NNM_DTYPE_I64,
+                              .rank = 1,
+                              .dims = keep(maker, &count, 1, sizeof count),
+                              .bytes = keep(maker, values, (size_t)count, sizeof *values),
+                              .size = (size_t)count * sizeof *values});
 }
 
 void make_scalar(graph_maker *maker, const char *name, int64_t value) {
-  add_constant(maker, name, (nnm_constant){.dtype = NNM_DTYPE_I64, .bytes = keep(maker, &value, 1, sizeof value),
-                                           .size = sizeof value});
+  add_constant(
+      maker, name,
+      (nnm_constant){.dtype = NNM_DTYPE_I64, .bytes = keep(maker, &value, 1, sizeof value), .size = sizeof value});
 }
 
 void make_floats(graph_maker *maker, const char *name, const char *text) {
@@ -126,10 +131,12 @@ void make_floats(graph_maker *maker, const char *name, const char *text) {
     values[count] = strtof(text, &end);
     if (end == text) break;
   }
-  add_constant(maker, name, (nnm_constant){.dtype = NNM_DTYPE_F32, .rank = 1,
-                                           .dims = keep(maker, &count, 1, sizeof count),
-                                           .bytes = keep(maker, values, (size_t)count, sizeof *values),
-                                           .size = (size_t)count * sizeof *values});
+  add_constant(maker, name,
+               (nnm_constant){.dtype = NNM_DTYPE_F32,
+                              .rank = 1,
+                              .dims = keep(maker, &count, 1, sizeof count),
+                              .bytes = keep(maker, values, (size_t)count, sizeof *values),
+                              .size = (size_t)count * sizeof *values});
 }
 
 void make_output(graph_maker *maker, const char *name) {
@@ -173,9 +180,12 @@ static uint32_t parse_names(graph_maker *maker, const char *text, bool local, nn
 nnm_node_id make_node(graph_maker *maker, const char *type, const char *inputs, const char *outputs) {
   nnm_tensor_id in[64], out[64];
   const char *domain = maker->domain ? maker->domain : "";
-  nnm_node node = {.name = make_text(maker, outputs), .type = make_text(maker, type),
-                   .domain = make_text(maker, domain), .op = (int32_t)nnm_op_of_onnx(domain, type),
-                   .layout = maker->layout, .weight_layout = maker->weight_layout};
+  nnm_node node = {.name = make_text(maker, outputs),
+                   .type = make_text(maker, type),
+                   .domain = make_text(maker, domain),
+                   .op = (int32_t)nnm_op_of_onnx(domain, type),
+                   .layout = maker->layout,
+                   .weight_layout = maker->weight_layout};
   if (node.op == NNM_OP_UNKNOWN && !*domain) node.op = (int32_t)nnm_op_of_tensorflow(type);
   node.input_count = parse_names(maker, inputs, false, in);
   node.output_count = parse_names(maker, outputs, true, out);

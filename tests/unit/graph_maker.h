@@ -40,7 +40,8 @@ nnm_node_id make_node(graph_maker *maker, const char *type, const char *inputs, 
 nnm_block_id make_begin(graph_maker *maker, const char *name);
 void make_end(graph_maker *maker);
 
-nnm_tensor_id find_tensor(const nnm_graph *graph, const char *name); /* the first of that name; fails the test if none */
+nnm_tensor_id find_tensor(const nnm_graph *graph,
+                          const char *name); /* the first of that name; fails the test if none */
 /* "1x64x112x112", "scalar", "?" */
 const char *shape_text_of(const nnm_graph *graph, const nnm_shapes *shapes, const char *name);
 

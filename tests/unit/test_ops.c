@@ -96,8 +96,8 @@ static void test_convolutions(void **state) {
   make_weight(&maker, "w3", "6x2x3x3x3");
   with_int(&maker, "group", 2);
   make_node(&maker, "Conv", "volume w3", "conv3d");
-  expect("plain", "1x32x112x80", "same", "1x32x112x54", "dilated", "1x32x220x154", "depthwise", "1x32x108x76",
-         "conv1d", "2x16x100", "conv3d", "1x6x6x7x8", NULL);
+  expect("plain", "1x32x112x80", "same", "1x32x112x54", "dilated", "1x32x220x154", "depthwise", "1x32x108x76", "conv1d",
+         "2x16x100", "conv3d", "1x6x6x7x8", NULL);
 }
 
 static void test_convolution_without_weights(void **state) {
@@ -297,11 +297,15 @@ static void test_matrices(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_names),      cmocka_unit_test(test_convolutions),
+      cmocka_unit_test(test_names),
+      cmocka_unit_test(test_convolutions),
       cmocka_unit_test(test_convolution_without_weights),
-      cmocka_unit_test(test_transposed), cmocka_unit_test(test_pools),
-      cmocka_unit_test(test_broadcasting), cmocka_unit_test(test_views),
-      cmocka_unit_test(test_movement),   cmocka_unit_test(test_reductions),
+      cmocka_unit_test(test_transposed),
+      cmocka_unit_test(test_pools),
+      cmocka_unit_test(test_broadcasting),
+      cmocka_unit_test(test_views),
+      cmocka_unit_test(test_movement),
+      cmocka_unit_test(test_reductions),
       cmocka_unit_test(test_matrices),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -478,14 +478,22 @@ static void test_linear(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_missing_size),    cmocka_unit_test(test_batch),
-      cmocka_unit_test(test_given_shapes),    cmocka_unit_test(test_symbols),
-      cmocka_unit_test(test_shape_arithmetic), cmocka_unit_test(test_value_unknown),
-      cmocka_unit_test(test_data_dependent),  cmocka_unit_test(test_custom_operator),
-      cmocka_unit_test(test_contradiction),   cmocka_unit_test(test_if),
-      cmocka_unit_test(test_impossible_branch), cmocka_unit_test(test_loop),
-      cmocka_unit_test(test_scan),            cmocka_unit_test(test_sequences),
-      cmocka_unit_test(test_overflow),        cmocka_unit_test(test_folding_is_bounded),
+      cmocka_unit_test(test_missing_size),
+      cmocka_unit_test(test_batch),
+      cmocka_unit_test(test_given_shapes),
+      cmocka_unit_test(test_symbols),
+      cmocka_unit_test(test_shape_arithmetic),
+      cmocka_unit_test(test_value_unknown),
+      cmocka_unit_test(test_data_dependent),
+      cmocka_unit_test(test_custom_operator),
+      cmocka_unit_test(test_contradiction),
+      cmocka_unit_test(test_if),
+      cmocka_unit_test(test_impossible_branch),
+      cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_scan),
+      cmocka_unit_test(test_sequences),
+      cmocka_unit_test(test_overflow),
+      cmocka_unit_test(test_folding_is_bounded),
       cmocka_unit_test(test_linear),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
