@@ -173,8 +173,8 @@ nnm_status nnm_rule_gather_block_quantized(nnm_inference *inference, const nnm_n
   for (int32_t i = 0; i < axis; i++) dims[rank++] = data->dims[i];
   for (int32_t i = 0; i < indices->rank; i++) dims[rank++] = indices->dims[i];
   for (int32_t i = axis + 1; i < data->rank; i++) dims[rank++] = data->dims[i];
-  if (nnm_input_dtype(inference, node, 0) == NNM_DTYPE_U8 && nnm_attribute_int(node, "bits", 4) == 4)
-    dims[rank - 1] *= 2;
+  bool packed = nnm_input_dtype(inference, node, 0) == NNM_DTYPE_U8 && nnm_attribute_int(node, "bits", 4) == 4;
+  if (packed && axis < data->rank - 1) dims[rank - 1] *= 2;
   nnm_set_dtype(inference, node, 0, nnm_input_dtype(inference, node, 2));
   return nnm_set_shape(inference, node, 0, rank, dims, error);
 }
