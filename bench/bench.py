@@ -29,20 +29,21 @@ LEGACY = "k8"
 NODE_COUNTS = (100, 1_000, 10_000, 100_000)
 FOLDER_MODELS = 3_000
 SIDE_BY_SIDE_NODES = 150
+MEASURE = None  # the launcher, set from the command line
 
 
 def run(command, environment):
     """Runs command; (seconds, peak MiB). Its output is thrown away; a failure is ours."""
-    with tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryDirectory() as name:
+        result = Path(name) / "result.json"
+        launched = [MEASURE, result, *command]
+        process = subprocess.run(
+            launched, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        )
         if process.returncode:
-            errors.seek(0)
-            sys.exit(f"{' '.join(map(str, command))}\nfailed: {errors.read().decode(errors='replace')[-2000:]}")
-    return seconds, usage.ru_maxrss / 1024
+            sys.exit(f"{' '.join(map(str, command))}\nfailed: {process.stderr.decode(errors='replace')[-2000:]}")
+        measured = json.loads(result.read_text())
+    return measured["seconds"], measured["peak_kib"] / 1024
 
 
 def repeat(command, environment, count):
@@ -266,7 +267,7 @@ def growth(table, own, temporary):
 
 
 def large_file(table, own, reference, temporary, repeats):
-    # 27 blocks of two 512-channel 3x3 convolutions
+    # 27 blocks of two 512-channel 3x3 convolutions of 9.4 MB each
     nodes, channels, size = 162, 512, 14
     bare, full = temporary / "structure.onnx", temporary / "weights.onnx"
     bare.write_bytes(residual_chain(nodes, channels, size).SerializeToString())
@@ -306,6 +307,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=3, help="runs of the old tool per figure")
     parser.add_argument("--write", type=Path, help="write the report to this file")
     options = parser.parse_args()
+    global MEASURE
+    MEASURE = options.bench_program.resolve().with_name("measure")
     legacy = options.shared / "legacy" / "k8_predictor"
     table = Table()
     with tempfile.TemporaryDirectory() as name:

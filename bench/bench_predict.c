@@ -40,9 +40,8 @@ static nnm_status run_once(const nnm_predictor *predictor, const char *path, run
     end = now_ms();
   }
   if (status == NNM_OK) {
-    *out = (run){{read - start, shaped - read, end - shaped, end - start},
-                 prediction->latency_ms,
-                 prediction->kernel_count};
+    *out = (run){
+        {read - start, shaped - read, end - shaped, end - start}, prediction->latency_ms, prediction->kernel_count};
   }
   nnm_prediction_free(prediction);
   nnm_model_free(model);

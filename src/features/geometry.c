@@ -56,7 +56,8 @@ static image image_of(nnm_shape shape, nnm_layout layout) {
 }
 
 static nnm_shape shape_of(const nnm_shapes *shapes, nnm_tensor_id tensor) {
-  return tensor < 0 ? (nnm_shape){.rank = -1} : shapes->tensors[tensor];
+  const nnm_shape unknown = {.rank = -1};
+  return tensor < 0 ? unknown : shapes->tensors[tensor];
 }
 
 static void from_tensors(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,

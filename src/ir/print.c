@@ -64,7 +64,7 @@ static void print_real(printing *p, double value) {
     snprintf(scientific, sizeof scientific, "%.*e", digits, value);
     if (strtod(scientific, NULL) == value) break;
   }
-  char digits[24];
+  char digits[24] = {0};
   int count = 0;
   const char *at = scientific;
   if (*at == '-') nnm_text_add(&p->text, "-"), at++;
@@ -145,20 +145,20 @@ static void print_value(printing *p, const json_t *value) {
     return;
   }
   switch (json_typeof(value)) {
-    case JSON_OBJECT: print_object(p, value); break;
-    case JSON_ARRAY:
-      for (size_t i = 0; i < json_array_size(value); i++) {
-        open_item(p, i);
-        print_value(p, json_array_get(value, i));
-      }
-      close_list(p, json_array_size(value));
-      break;
-    case JSON_STRING: print_text(p, json_string_value(value)); break;
-    case JSON_INTEGER: nnm_text_printf(&p->text, "%lld", (long long)json_integer_value(value)); break;
-    case JSON_REAL: print_real(p, json_real_value(value)); break;
-    case JSON_TRUE: nnm_text_add(&p->text, "true"); break;
-    case JSON_FALSE: nnm_text_add(&p->text, "false"); break;
-    default: nnm_text_add(&p->text, "null");
+  case JSON_OBJECT: print_object(p, value); break;
+  case JSON_ARRAY:
+    for (size_t i = 0; i < json_array_size(value); i++) {
+      open_item(p, i);
+      print_value(p, json_array_get(value, i));
+    }
+    close_list(p, json_array_size(value));
+    break;
+  case JSON_STRING: print_text(p, json_string_value(value)); break;
+  case JSON_INTEGER: nnm_text_printf(&p->text, "%lld", (long long)json_integer_value(value)); break;
+  case JSON_REAL: print_real(p, json_real_value(value)); break;
+  case JSON_TRUE: nnm_text_add(&p->text, "true"); break;
+  case JSON_FALSE: nnm_text_add(&p->text, "false"); break;
+  default: nnm_text_add(&p->text, "null");
   }
 }
 
