@@ -1,0 +1,242 @@
+/* Our own kernel detection: units of several operators, however a file spells them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernel_maker.h"
+
+/* --------------------------------------------------------------- patterns */
+
+/* Each line: operator, inputs, output; separated by ";". Behind a convolution that makes "x". */
+static void expect_pattern(const char *lines, const char *names) {
+  char type[40], inputs[100], result[40];
+  make_start(&maker, 13);
+  make_input(&maker, "in", "1x16x8x8");
+  conv3("in", "x");
+  scalars();
+  int read;
+  while (sscanf(lines, " %39[^(](%99[^)])%39[^;];%n", type, inputs, result, &read) == 3) {
+    make_node(&maker, type, inputs, result);
+    lines += read;
+  }
+  assert_string_equal(lines, "");
+  output(result);
+  expect(names);
+}
+
+static void test_hard_swish(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  expect_pattern("Add(x three)a;Clip(a zero six)b;Mul(x b)c;Div(c six)d;", "conv-hswish");
+  expect_pattern("Add(three x)a;Relu6(a)b;Mul(b x)c;Mul(sixth c)d;", "conv-hswish");
+  expect_pattern("Add(x three)a;Clip(a zero six)b;Div(b six)c;Mul(x c)d;", "conv-hswish");
+  expect_pattern("Add(x three)a;Clip(a zero six)b;Mul(x sixth)c;Mul(b c)d;", "conv-hswish");
+  expect_pattern("HardSigmoid(x)a;Mul(a x)b;", "conv-hswish");
+  expect_pattern("HardSwish(x)a;", "conv-hswish");
+  expect_pattern("Add(x three)a;Clip(a zero six)b;Div(b six)c;", "conv, hardsigmoid");
+}
+
+static void test_other_activations(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  expect_pattern("Sigmoid(x)a;Mul(x a)b;", "conv, swish");
+  expect_pattern("Div(x two)a;Erf(a)b;Add(b one)c;Mul(x c)d;Mul(d half)e;", "conv, gelu");
+  expect_pattern("Div(x two)a;Erf(a)b;Add(b one)c;Mul(c half)d;Mul(x d)e;", "conv, gelu");
+  expect_pattern("Mul(x half)h;Div(x two)a;Erf(a)b;Add(b one)c;Mul(h c)d;", "conv, gelu");
+  expect_pattern("Pow(x three)a;Mul(a half)b;Add(x b)c;Mul(c half)d;Tanh(d)e;Add(e one)f;Mul(x f)g;Mul(g half)h;",
+                 "conv, gelu");
+  expect_pattern("Mul(x x)p;Mul(p x)a;Mul(half a)b;Add(x b)c;Mul(half c)d;Tanh(d)e;Add(one e)f;Mul(half f)g;Mul(x g)h;",
+                 "conv, gelu");
+  expect_pattern("Softplus(x)a;Tanh(a)b;Mul(x b)c;", "conv, mish");
+  expect_pattern("Sigmoid(x)a;Tanh(x)b;Mul(a b)c;", "conv, sigmoid, tanh, mul"); /* a gate, not a swish */
+}
+
+/* Something inside is read from outside: then it is no unit. */
+static void test_open_pattern(void **state) {
+  (void)state;
+  input();
+  make_node(&maker, "Sigmoid", "x", "a");
+  make_node(&maker, "Mul", "x a", "b");
+  make_node(&maker, "Tanh", "a", "c");
+  output("b");
+  output("c");
+  expect("sigmoid, mul, tanh");
+}
+
+static void reduce_mean(const char *in, const char *out) {
+  with_ints(&maker, "axes", "-1");
+  make_node(&maker, "ReduceMean", in, out);
+}
+
+static void test_norms(void **state) {
+  (void)state;
+  make_input(&maker, "x", "1x10x64");
+  scalars();
+  make_weight(&maker, "gamma", "64");
+  make_weight(&maker, "beta", "64");
+  reduce_mean("x", "m");
+  make_node(&maker, "Sub", "x m", "d");
+  make_node(&maker, "Pow", "d two", "p");
+  reduce_mean("p", "v");
+  make_node(&maker, "Add", "v sixth", "e");
+  make_node(&maker, "Sqrt", "e", "s");
+  make_node(&maker, "Div", "d s", "n");
+  make_node(&maker, "Mul", "n gamma", "g");
+  make_node(&maker, "Add", "g beta", "y");
+  make_node(&maker, "Mul", "y y", "q"); /* from here RMS normalisation */
+  reduce_mean("q", "r");
+  make_node(&maker, "Add", "r sixth", "t");
+  make_node(&maker, "Sqrt", "t", "u");
+  make_node(&maker, "Reciprocal", "u", "w");
+  make_node(&maker, "Mul", "y w", "z");
+  make_node(&maker, "Mul", "gamma z", "o");
+  output("o");
+  detect_with(cpu);
+  expect_names("layernorm, rmsnorm");
+  assert_int_equal(kernels->items[0].type, NNM_KERNEL_NORM);
+  assert_int_equal(kernels->items[0].member_count, 9);
+  assert_int_equal(kernels->items[1].member_count, 7);
+  release();
+}
+
+/* A block on the map "x" (1x16x8x8); pool: 0 GlobalAveragePool, 1 ReduceMean, 2 AveragePool. */
+static void squeeze_excite(int pool, bool with_matrices, const char *gate) {
+  if (pool == 0) make_node(&maker, "GlobalAveragePool", "x", "p");
+  if (pool == 1)
+    with_ints(&maker, "axes", "2 3"), with_int(&maker, "keepdims", !with_matrices),
+        make_node(&maker, "ReduceMean", "x", "p");
+  if (pool == 2) with_ints(&maker, "kernel_shape", "8 8"), make_node(&maker, "AveragePool", "x", "p");
+  if (with_matrices) {
+    make_ints(&maker, "flat", "1 16");
+    make_ints(&maker, "back", "1 16 1 1");
+    make_weight(&maker, "w1", "16x4");
+    make_weight(&maker, "b1", "4");
+    make_weight(&maker, "w2", "4x16");
+    make_node(&maker, "Reshape", "p flat", "p2");
+    make_node(&maker, "MatMul", "p2 w1", "m1");
+    make_node(&maker, "Add", "m1 b1", "s1");
+    make_node(&maker, "Relu", "s1", "r1");
+    make_node(&maker, "Gemm", "r1 w2", "s2");
+    make_node(&maker, "Reshape", "s2 back", "s");
+  } else {
+    conv("p", "s1", "4x16x1x1", 1);
+    make_node(&maker, "Sigmoid", "s1", "a1"); /* swish */
+    make_node(&maker, "Mul", "s1 a1", "r1");
+    conv("r1", "s", "16x4x1x1", 1);
+  }
+  if (*gate) make_node(&maker, gate, "s", "g");
+  else {
+    make_node(&maker, "Add", "s three", "g1");
+    make_node(&maker, "Clip", "g1 zero six", "g2");
+    make_node(&maker, "Mul", "g2 sixth", "g");
+  }
+  make_node(&maker, "Mul", "g x", "y");
+  make_node(&maker, "Relu", "y", "z");
+}
+
+static void test_squeeze_excite(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  static const char *const gates[] = {"Sigmoid", "HardSigmoid", ""};
+  for (int variant = 0; variant < 18; variant++) {
+    make_start(&maker, 11);
+    input();
+    scalars();
+    squeeze_excite(variant % 3, variant / 3 % 2, gates[variant / 6]);
+    output("z");
+    detect_with(cpu);
+    expect_names("se-relu");
+    assert_int_equal(kernels->items[0].type, NNM_KERNEL_SE);
+    assert_int_equal(kernels->items[0].multiply_adds, 2 * 4 * 16);
+    assert_int_equal(kernels->items[0].input_elements, 1024);
+    assert_int_equal(count_left_out(false), 0);
+    release();
+  }
+}
+
+static void test_channel_shuffle(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  for (int last = 0; last < 2; last++) {
+    make_start(&maker, 13);
+    make_input(&maker, "x", last ? "1x8x8x16" : "1x16x8x8");
+    make_ints(&maker, "apart", last ? "1 8 8 2 8" : "1 2 8 8 8");
+    make_ints(&maker, "together", last ? "1 8 8 16" : "1 16 8 8");
+    make_node(&maker, "Reshape", "x apart", "a");
+    with_ints(&maker, "perm", last ? "0 1 2 4 3" : "0 2 1 3 4");
+    maker.layout = last ? NNM_CHANNELS_LAST : NNM_CHANNELS_FIRST;
+    make_node(&maker, "Transpose", "a", "b");
+    make_node(&maker, "Reshape", "b together", "c");
+    output("c");
+    detect_with(cpu);
+    expect_names("channelshuffle");
+    assert_int_equal(kernels->items[0].output, find_tensor(graph, "c"));
+    release();
+  }
+}
+
+static void test_global_pooling(void **state) {
+  (void)state;
+  input();
+  make_node(&maker, "GlobalAveragePool", "x", "a");
+  with_ints(&maker, "axes", "3 -2");
+  make_node(&maker, "ReduceMean", "x", "b");
+  with_ints(&maker, "kernel_shape", "8 8");
+  make_node(&maker, "AveragePool", "x", "c");
+  with_ints(&maker, "kernel_shape", "4 4");
+  make_node(&maker, "AveragePool", "x", "d");
+  with_ints(&maker, "axes", "1");
+  make_node(&maker, "ReduceMean", "x", "e");
+  output("a");
+  output("b");
+  output("c");
+  output("d");
+  output("e");
+  expect("global-avgpool, global-avgpool, global-avgpool, avgpool, reducemean");
+}
+
+static void slice(const char *name, const char *from, const char *to) {
+  char start[20], end[20], inputs[80];
+  snprintf(start, sizeof start, "%s.from", name);
+  snprintf(end, sizeof end, "%s.to", name);
+  make_ints(&maker, start, from);
+  make_ints(&maker, end, to);
+  snprintf(inputs, sizeof inputs, "x %s %s axis", start, end);
+  make_node(&maker, "Slice", inputs, name);
+}
+
+static void test_slices(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  for (int parts = 0; parts < 3; parts++) {
+    make_start(&maker, 13);
+    input();
+    make_ints(&maker, "axis", "1");
+    slice("a", "0", "6");
+    conv("a", "c", "6x6x3x3", 1);
+    slice("b", parts == 1 ? "4" : "-10", parts == 2 ? "15" : "9223372036854775807");
+    output("b");
+    output("c");
+    detect_with(cpu);
+    expect_names(parts ? "split, conv, split" : "split, conv"); /* overlapping, or not all of it: two crops */
+    if (!parts) assert_int_equal(kernels->items[0].output_elements, 1024);
+    if (!parts) assert_int_equal(kernels->items[0].input_elements, 1024);
+    release();
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(test_hard_swish, setup),     cmocka_unit_test_setup(test_other_activations, setup),
+      cmocka_unit_test_setup(test_open_pattern, setup),   cmocka_unit_test_setup(test_norms, setup),
+      cmocka_unit_test_setup(test_squeeze_excite, setup), cmocka_unit_test_setup(test_channel_shuffle, setup),
+      cmocka_unit_test_setup(test_global_pooling, setup), cmocka_unit_test_setup(test_slices, setup),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
