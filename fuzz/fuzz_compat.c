@@ -10,9 +10,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const types[] = {"Conv", "BatchNormalization", "Relu", "Add", "Mul", "GlobalAveragePool",
-                                    "HardSigmoid", "Reshape", "Transpose", "Const", "Identity", "Clip", "Div", "Split",
-                                    "Concat", "Gemm"};
+static const char *const types[] = {"Conv",        "BatchNormalization",
+                                    "Relu",        "Add",
+                                    "Mul",         "GlobalAveragePool",
+                                    "HardSigmoid", "Reshape",
+                                    "Transpose",   "Const",
+                                    "Identity",    "Clip",
+                                    "Div",         "Split",
+                                    "Concat",      "Gemm"};
 static const char *const aliases[] = {"conv", "bn", "relu", "add", "mul", "gap", "reshape", "transpose"};
 
 static char *make_ir(const uint8_t *data, size_t size) {

@@ -132,7 +132,8 @@ NNM_API nnm_status nnm_predictor_import(const char *folder, const char *name, co
 /* ------------------------------------------------------------- prediction */
 
 typedef enum nnm_compat {
-  NNM_COMPAT_DEFAULT = 0, /* what the predictor was trained with: own rules for ours, nn-Meter 2.0's for imported ones */
+  NNM_COMPAT_DEFAULT =
+      0, /* what the predictor was trained with: own rules for ours, nn-Meter 2.0's for imported ones */
   NNM_COMPAT_OWN,
   NNM_COMPAT_NN_METER_2_0 /* kernels and features as nn-Meter 2.0 makes them; see docs/differences.md */
 } nnm_compat;
@@ -156,7 +157,7 @@ typedef struct nnm_kernel_result {
   const char *name; /* "conv-bn-relu#3": type and number within the model */
   const char *type; /* "conv-bn-relu" */
   double latency_ms;
-  bool in_range;    /* inside what the predictor was trained on */
+  bool in_range;      /* inside what the predictor was trained on */
   bool has_predictor; /* false: nothing in the predictor speaks of this kernel, latency_ms is 0 */
   int64_t multiply_adds;
   size_t member_count;

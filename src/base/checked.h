@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline bool nnm_multiply_size(size_t a, size_t b, size_t *result) { return !__builtin_mul_overflow(a, b, result); }
+static inline bool nnm_multiply_size(size_t a, size_t b, size_t *result) {
+  return !__builtin_mul_overflow(a, b, result);
+}
 static inline bool nnm_add_size(size_t a, size_t b, size_t *result) { return !__builtin_add_overflow(a, b, result); }
 static inline bool nnm_multiply_i64(int64_t a, int64_t b, int64_t *result) {
   return !__builtin_mul_overflow(a, b, result);

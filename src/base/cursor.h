@@ -31,12 +31,12 @@ static inline const unsigned char *nnm_cursor_take(nnm_cursor *cursor, size_t si
   return bytes;
 }
 
-#define NNM_CURSOR_READER(name, type)                              \
-  static inline type name(nnm_cursor *cursor) {                    \
-    type value = 0;                                                \
+#define NNM_CURSOR_READER(name, type)                                   \
+  static inline type name(nnm_cursor *cursor) {                         \
+    type value = 0;                                                     \
     const unsigned char *bytes = nnm_cursor_take(cursor, sizeof value); \
-    if (bytes) memcpy(&value, bytes, sizeof value);                \
-    return value;                                                  \
+    if (bytes) memcpy(&value, bytes, sizeof value);                     \
+    return value;                                                       \
   }
 NNM_CURSOR_READER(nnm_cursor_u8, uint8_t)
 NNM_CURSOR_READER(nnm_cursor_u16, uint16_t)

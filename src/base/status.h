@@ -16,9 +16,9 @@ nnm_status nnm_fail_memory(nnm_error *error);
 nnm_status nnm_fail_in_file(nnm_error *error, nnm_status status, const char *file);
 
 /* Returns from the calling function when a call fails. */
-#define NNM_TRY(call)                        \
-  do {                                       \
-    nnm_status nnm_try_status_ = (call);     \
+#define NNM_TRY(call)                                      \
+  do {                                                     \
+    nnm_status nnm_try_status_ = (call);                   \
     if (nnm_try_status_ != NNM_OK) return nnm_try_status_; \
   } while (0)
 

@@ -174,8 +174,8 @@ static nnm_status note_left_out(const nnm_ir *ir, nnm_kernels *kernels, nnm_erro
   if (!notes) return nnm_fail_memory(error);
   for (size_t i = 0; i < ir->node_count && kernels->note_count < NNM_LIMIT_NOTES; i++) {
     if (ir->nodes[i].type) continue;
-    notes[kernels->note_count] = nnm_arena_printf(&kernels->arena, "node '%.200s' has no type in the IR: left out",
-                                                  ir->nodes[i].name);
+    notes[kernels->note_count] =
+        nnm_arena_printf(&kernels->arena, "node '%.200s' has no type in the IR: left out", ir->nodes[i].name);
     if (!notes[kernels->note_count++]) return nnm_fail_memory(error);
   }
   kernels->notes = notes;
@@ -183,16 +183,15 @@ static nnm_status note_left_out(const nnm_ir *ir, nnm_kernels *kernels, nnm_erro
 }
 
 /* Blocks that close a cycle are what the old tool stops at. They are given up, first those concerned, then all. */
-static nnm_status make_working(compat_working *work, const nnm_ir *ir, const nnm_fusion_rules *rules,
-                               nnm_arena *arena, nnm_error *error) {
+static nnm_status make_working(compat_working *work, const nnm_ir *ir, const nnm_fusion_rules *rules, nnm_arena *arena,
+                               nnm_error *error) {
   uint8_t *marks = NULL;
   for (int attempt = 0; attempt < 3; attempt++) {
     bool complete;
     NNM_TRY(nnm_compat_working_create(work, ir, error));
     work->no_blocks = marks;
     NNM_TRY(nnm_compat_sort(work, &complete));
-    if (!complete)
-      return nnm_fail(error, NNM_ERROR_GRAPH, NULL, "the nodes form a cycle; convert the model again");
+    if (!complete) return nnm_fail(error, NNM_ERROR_GRAPH, NULL, "the nodes form a cycle; convert the model again");
     NNM_TRY(nnm_compat_make_blocks(work, rules));
     NNM_TRY(nnm_compat_sort(work, &complete));
     if (complete) break;

@@ -75,13 +75,12 @@ static json_t *kernel_json(const nnm_kernels *kernels, const nnm_compat_kernel *
   FIELD(kernel->has_input_hw, "inputw", json_integer(kernel->inputw));
   FIELD(kernel->has_cin, "cin", json_integer(kernel->cin));
   FIELD(kernel->has_cout, "cout", json_integer(kernel->cout));
-  FIELD(kernel->has_output_tensors, "output_tensors",
-        shapes_json(kernel->output_tensors, kernel->output_tensor_count));
+  FIELD(kernel->has_output_tensors, "output_tensors", shapes_json(kernel->output_tensors, kernel->output_tensor_count));
 #undef FIELD
-  failed |= json_object_set_new_nocheck(object, "inbounds",
-                                        names_json(kernels, kernel->inbounds, kernel->inbound_count));
-  failed |= json_object_set_new_nocheck(object, "outbounds",
-                                        names_json(kernels, kernel->outbounds, kernel->outbound_count));
+  failed |=
+      json_object_set_new_nocheck(object, "inbounds", names_json(kernels, kernel->inbounds, kernel->inbound_count));
+  failed |=
+      json_object_set_new_nocheck(object, "outbounds", names_json(kernels, kernel->outbounds, kernel->outbound_count));
   failed |= json_object_set_new_nocheck(object, "nodes", nodes_json(kernel));
   if (!failed) return object;
   json_decref(object);

@@ -319,8 +319,7 @@ static const struct row_family {
 
 /* What the old tool reads before it looks at the family. */
 static bool set_before(row_maker *m, const nnm_compat_kernel *kernel) {
-  if ((has(kernel, "conv") || has(kernel, "maxpool") || has(kernel, "avgpool")) && !set_window(m, kernel))
-    return false;
+  if ((has(kernel, "conv") || has(kernel, "maxpool") || has(kernel, "avgpool")) && !set_window(m, kernel)) return false;
   if (!is(kernel, "channelshuffle") && !is(kernel, "split")) return true;
   nnm_shape first = input_at(kernel, 0);
   if (first.rank != 4) return false;
@@ -342,9 +341,17 @@ static nnm_status make_row(row_maker *m, nnm_compat_kernel *kernel) {
 static const char *predictor_of(const nnm_compat_kernel *kernel) {
   static const struct {
     const char *op, *predictor;
-  } names[] = {{"fc-relu", "fc"}, {"gap", "global-avgpool"}, {"bn-relu", "bnrelu"}, {"add-relu", "addrelu"},
-               {"se-relu", "se"}, {"SE", "se"}, {"SE-relu", "se"}, {"max-pool", "maxpool"}, {"avg-pool", "avgpool"},
-               {"global-pool", "global-avgpool"}, {"channel_shuffle", "channelshuffle"}};
+  } names[] = {{"fc-relu", "fc"},
+               {"gap", "global-avgpool"},
+               {"bn-relu", "bnrelu"},
+               {"add-relu", "addrelu"},
+               {"se-relu", "se"},
+               {"SE", "se"},
+               {"SE-relu", "se"},
+               {"max-pool", "maxpool"},
+               {"avg-pool", "avgpool"},
+               {"global-pool", "global-avgpool"},
+               {"channel_shuffle", "channelshuffle"}};
   if (has(kernel, "dwconv")) return "dwconv-bn-relu";
   if (has(kernel, "conv")) return "conv-bn-relu";
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -17,35 +17,36 @@ typedef struct unit_edge {
 } unit_edge;
 
 typedef struct unit {
-  const char *type;         /* of the block */
+  const char *type; /* of the block */
   uint8_t node_count, edge_count;
   uint8_t root;             /* whose attributes the block takes */
   const char *const *types; /* "dummy": any operator, which stays outside the block */
   const unit_edge *edges;
 } unit;
 
-static const char *const gate_types[] = {"dummy", "avgpool", "conv", "BiasAdd", "relu", "conv",
-                                         "BiasAdd", "add", "relu", "mul", "mul"};
-static const unit_edge gate_edges[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 6}, {6, 7}, {7, 8}, {8, 9}, {9, 10},
-                                       {0, 10}};
+static const char *const gate_types[] = {"dummy",   "avgpool", "conv", "BiasAdd", "relu", "conv",
+                                         "BiasAdd", "add",     "relu", "mul",     "mul"};
+static const unit_edge gate_edges[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4},  {4, 5}, {5, 6},
+                                       {6, 7}, {7, 8}, {8, 9}, {9, 10}, {0, 10}};
 static const char *const sigmoid_gate_types[] = {"dummy", "gap", "conv", "relu", "conv", "hardsigmoid", "mul"};
 static const unit_edge sigmoid_gate_edges[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 6}, {0, 6}};
 static const char *const mean_gate_types[] = {"gap", "gap", "conv", "relu", "conv", "add", "relu", "div", "mul", "mul"};
-static const unit_edge mean_gate_edges[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 6}, {6, 7}, {7, 8}, {4, 8},
-                                            {8, 9}};
+static const unit_edge mean_gate_edges[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5},
+                                            {5, 6}, {6, 7}, {7, 8}, {4, 8}, {8, 9}};
 static const char *const swish_mul_types[] = {"dummy", "add", "relu", "mul", "mul"};
 static const char *const swish_div_types[] = {"dummy", "add", "relu", "div", "mul"};
 static const unit_edge swish_edges[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {0, 4}};
 static const char *const open_swish_mul_types[] = {"add", "relu", "mul", "mul"};
 static const char *const open_swish_div_types[] = {"add", "relu", "div", "mul"};
 static const unit_edge chain_edges[] = {{0, 1}, {1, 2}, {2, 3}};
-static const char *const packed_shuffle_types[] = {"StridedSlice", "Pack", "reshape", "transpose",
-                                                   "reshape", "Pack", "StridedSlice"};
+static const char *const packed_shuffle_types[] = {"StridedSlice", "Pack", "reshape",     "transpose",
+                                                   "reshape",      "Pack", "StridedSlice"};
 static const unit_edge packed_shuffle_edges[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {6, 5}, {5, 4}};
 static const char *const shuffle_types[] = {"reshape", "transpose", "reshape"};
 static const char *const pool_types[] = {"gap", "reshape"};
 
-#define UNIT(type, root, types, edges) {type, sizeof(types) / sizeof(types)[0], sizeof(edges) / sizeof(edges)[0], root, types, edges}
+#define UNIT(type, root, types, edges) \
+  { type, sizeof(types) / sizeof(types)[0], sizeof(edges) / sizeof(edges)[0], root, types, edges }
 static const unit units[] = {
     UNIT("se", 1, gate_types, gate_edges),
     UNIT("se", 1, sigmoid_gate_types, sigmoid_gate_edges),
@@ -74,7 +75,7 @@ typedef struct matching {
   struct type_list {
     int32_t *items;
     size_t count, capacity, alive;
-  } *types;
+  } * types;
   size_t type_capacity;
   int32_t indexed; /* operators in the lists */
   int32_t *found;  /* matches, node_count operators each */
@@ -371,7 +372,8 @@ static nnm_status apply_all(matching *m, const nnm_fusion_rules *rules) {
 
 nnm_status nnm_compat_make_blocks(compat_working *work, const nnm_fusion_rules *rules) {
   size_t room = (size_t)work->node_count * 2;
-  matching m = {.work = work, .steps = ((uint64_t)work->node_count + work->edge_count + 64) * STEPS_PER_ITEM,
+  matching m = {.work = work,
+                .steps = ((uint64_t)work->node_count + work->edge_count + 64) * STEPS_PER_ITEM,
                 .slot = NNM_ARENA_ARRAY(&work->arena, uint8_t, room),
                 .taken = NNM_ARENA_ARRAY(&work->arena, uint8_t, room)};
   nnm_status status = m.slot && m.taken ? apply_all(&m, rules) : nnm_fail_memory(work->error);

@@ -26,8 +26,14 @@ static nnm_status add_operators(compat_working *work) {
     const nnm_ir_node *node = &work->ir->nodes[i];
     self[i] = i;
     compat_operator *op = &work->operators[i];
-    *op = (compat_operator){.type_id = -1, .ir_node = i, .member_count = 1, .members = &self[i],
-                            .first_in = -1, .last_in = -1, .first_out = -1, .last_out = -1};
+    *op = (compat_operator){.type_id = -1,
+                            .ir_node = i,
+                            .member_count = 1,
+                            .members = &self[i],
+                            .first_in = -1,
+                            .last_in = -1,
+                            .first_out = -1,
+                            .last_out = -1};
     if (!node->type) continue;
     op->type_id = nnm_compat_type_id(work, nnm_compat_alias(node), &op->type);
     if (op->type_id < 0) return nnm_fail_memory(work->error);
@@ -293,8 +299,13 @@ nnm_status nnm_compat_make_block(compat_working *work, const int32_t *operators,
   int32_t *joined_in = work->joined, *joined_out = work->joined + (size_t)work->node_count * 2;
   int32_t id = work->operator_count++;
   compat_operator *block = &work->operators[id];
-  *block = (compat_operator){.ir_node = work->operators[operators[root]].ir_node, .alive = true, .is_block = true,
-                             .first_in = -1, .last_in = -1, .first_out = -1, .last_out = -1};
+  *block = (compat_operator){.ir_node = work->operators[operators[root]].ir_node,
+                             .alive = true,
+                             .is_block = true,
+                             .first_in = -1,
+                             .last_in = -1,
+                             .first_out = -1,
+                             .last_out = -1};
   block->type_id = nnm_compat_type_id(work, type, &block->type);
   if (block->type_id < 0) return nnm_fail_memory(work->error);
   NNM_TRY(collect_members(work, operators, count, block));

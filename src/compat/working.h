@@ -17,7 +17,7 @@ typedef struct compat_operator {
   int32_t ir_node; /* whose attributes and shapes count: of a block, those of its first operator */
   bool alive, is_block;
   uint32_t member_count;
-  const int32_t *members; /* IR nodes */
+  const int32_t *members;                         /* IR nodes */
   int32_t first_in, last_in, first_out, last_out; /* edges; -1: none */
 } compat_operator;
 
@@ -40,7 +40,7 @@ typedef struct compat_working {
   const uint8_t *no_blocks; /* per IR node: 1 when a block with it would close a cycle; NULL: none */
   int32_t *order;           /* alive operators in the old tool's topological order */
   int32_t order_count;
-  int32_t *joined;          /* scratch of nnm_compat_make_block */
+  int32_t *joined; /* scratch of nnm_compat_make_block */
 } compat_working;
 
 /* Operators and edges of the IR: types aliased, nodes that say nothing left out, constants and identities in the middle

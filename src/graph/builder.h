@@ -52,8 +52,7 @@ nnm_status nnm_graph_builder_weight(nnm_graph_builder *builder, nnm_tensor_id te
 /* Adds a node to the current block. `node` is a template: name, type, domain interned by the caller; inputs, outputs
  * and attributes are copied (their contents stay in the arena); block is set here. Two nodes that write one tensor are
  * an error. Block attributes must name closed blocks that no node owns yet. */
-nnm_status nnm_graph_builder_node(nnm_graph_builder *builder, const nnm_node *node, nnm_node_id *out,
-                                  nnm_error *error);
+nnm_status nnm_graph_builder_node(nnm_graph_builder *builder, const nnm_node *node, nnm_node_id *out, nnm_error *error);
 
 /* Checks and seals the graph; frees the builder in every case. */
 nnm_status nnm_graph_builder_finish(nnm_graph_builder *builder, nnm_graph **out, nnm_error *error);

@@ -9,12 +9,12 @@ static const struct {
   const char *name;
   int bits;
 } dtypes[] = {
-    [NNM_DTYPE_UNKNOWN] = {"unknown", 32}, [NNM_DTYPE_F32] = {"float32", 32},  [NNM_DTYPE_F16] = {"float16", 16},
-    [NNM_DTYPE_BF16] = {"bfloat16", 16},   [NNM_DTYPE_F64] = {"float64", 64},  [NNM_DTYPE_F8] = {"float8", 8},
-    [NNM_DTYPE_I8] = {"int8", 8},          [NNM_DTYPE_I16] = {"int16", 16},    [NNM_DTYPE_I32] = {"int32", 32},
-    [NNM_DTYPE_I64] = {"int64", 64},       [NNM_DTYPE_I4] = {"int4", 4},       [NNM_DTYPE_U8] = {"uint8", 8},
-    [NNM_DTYPE_U16] = {"uint16", 16},      [NNM_DTYPE_U32] = {"uint32", 32},   [NNM_DTYPE_U64] = {"uint64", 64},
-    [NNM_DTYPE_U4] = {"uint4", 4},         [NNM_DTYPE_BOOL] = {"bool", 8},     [NNM_DTYPE_STRING] = {"string", 64},
+    [NNM_DTYPE_UNKNOWN] = {"unknown", 32}, [NNM_DTYPE_F32] = {"float32", 32}, [NNM_DTYPE_F16] = {"float16", 16},
+    [NNM_DTYPE_BF16] = {"bfloat16", 16},   [NNM_DTYPE_F64] = {"float64", 64}, [NNM_DTYPE_F8] = {"float8", 8},
+    [NNM_DTYPE_I8] = {"int8", 8},          [NNM_DTYPE_I16] = {"int16", 16},   [NNM_DTYPE_I32] = {"int32", 32},
+    [NNM_DTYPE_I64] = {"int64", 64},       [NNM_DTYPE_I4] = {"int4", 4},      [NNM_DTYPE_U8] = {"uint8", 8},
+    [NNM_DTYPE_U16] = {"uint16", 16},      [NNM_DTYPE_U32] = {"uint32", 32},  [NNM_DTYPE_U64] = {"uint64", 64},
+    [NNM_DTYPE_U4] = {"uint4", 4},         [NNM_DTYPE_BOOL] = {"bool", 8},    [NNM_DTYPE_STRING] = {"string", 64},
     [NNM_DTYPE_COMPLEX] = {"complex", 64},
 };
 
@@ -72,14 +72,14 @@ static const unsigned char *element_bytes(const nnm_constant *constant, size_t i
   return constant->bytes + index * size;
 }
 
-#define READ_AS(type)                                                                 \
-  {                                                                                   \
-    type element;                                                                     \
-    const unsigned char *bytes = element_bytes(constant, index, sizeof element);      \
-    if (!bytes) return false;                                                         \
-    memcpy(&element, bytes, sizeof element);                                          \
-    *value = (__typeof__(*value))element;                                             \
-    return true;                                                                      \
+#define READ_AS(type)                                                            \
+  {                                                                              \
+    type element;                                                                \
+    const unsigned char *bytes = element_bytes(constant, index, sizeof element); \
+    if (!bytes) return false;                                                    \
+    memcpy(&element, bytes, sizeof element);                                     \
+    *value = (__typeof__(*value))element;                                        \
+    return true;                                                                 \
   }
 
 static double half_to_double(uint16_t half) {
@@ -92,30 +92,30 @@ static double half_to_double(uint16_t half) {
 
 bool nnm_constant_float(const nnm_constant *constant, size_t index, double *value) {
   switch (constant->dtype) {
-    case NNM_DTYPE_F32: READ_AS(float)
-    case NNM_DTYPE_F64: READ_AS(double)
-    case NNM_DTYPE_F16:
-    case NNM_DTYPE_BF16: {
-      const unsigned char *bytes = element_bytes(constant, index, 2);
-      if (!bytes) return false;
-      uint16_t half;
-      memcpy(&half, bytes, 2);
-      if (constant->dtype == NNM_DTYPE_F16) {
-        *value = half_to_double(half);
-      } else {
-        uint32_t word = (uint32_t)half << 16;
-        float number;
-        memcpy(&number, &word, 4);
-        *value = number;
-      }
-      return true;
+  case NNM_DTYPE_F32: READ_AS(float)
+  case NNM_DTYPE_F64: READ_AS(double)
+  case NNM_DTYPE_F16:
+  case NNM_DTYPE_BF16: {
+    const unsigned char *bytes = element_bytes(constant, index, 2);
+    if (!bytes) return false;
+    uint16_t half;
+    memcpy(&half, bytes, 2);
+    if (constant->dtype == NNM_DTYPE_F16) {
+      *value = half_to_double(half);
+    } else {
+      uint32_t word = (uint32_t)half << 16;
+      float number;
+      memcpy(&number, &word, 4);
+      *value = number;
     }
-    default: {
-      int64_t integer;
-      if (!nnm_constant_int(constant, index, &integer)) return false;
-      *value = (double)integer;
-      return true;
-    }
+    return true;
+  }
+  default: {
+    int64_t integer;
+    if (!nnm_constant_int(constant, index, &integer)) return false;
+    *value = (double)integer;
+    return true;
+  }
   }
 }
 
@@ -127,16 +127,16 @@ bool nnm_constant_int(const nnm_constant *constant, size_t index, int64_t *value
     return true;
   }
   switch (constant->dtype) {
-    case NNM_DTYPE_I64: READ_AS(int64_t)
-    case NNM_DTYPE_I32: READ_AS(int32_t)
-    case NNM_DTYPE_I16: READ_AS(int16_t)
-    case NNM_DTYPE_I8: READ_AS(int8_t)
-    case NNM_DTYPE_U64: READ_AS(uint64_t)
-    case NNM_DTYPE_U32: READ_AS(uint32_t)
-    case NNM_DTYPE_U16: READ_AS(uint16_t)
-    case NNM_DTYPE_U8:
-    case NNM_DTYPE_BOOL: READ_AS(uint8_t)
-    default: return false;
+  case NNM_DTYPE_I64: READ_AS(int64_t)
+  case NNM_DTYPE_I32: READ_AS(int32_t)
+  case NNM_DTYPE_I16: READ_AS(int16_t)
+  case NNM_DTYPE_I8: READ_AS(int8_t)
+  case NNM_DTYPE_U64: READ_AS(uint64_t)
+  case NNM_DTYPE_U32: READ_AS(uint32_t)
+  case NNM_DTYPE_U16: READ_AS(uint16_t)
+  case NNM_DTYPE_U8:
+  case NNM_DTYPE_BOOL: READ_AS(uint8_t)
+  default: return false;
   }
 }
 

@@ -19,10 +19,24 @@ typedef int32_t nnm_block_id;  /* index into graph.blocks; 0 is the main graph; 
 
 typedef enum nnm_dtype {
   NNM_DTYPE_UNKNOWN = 0,
-  NNM_DTYPE_F32, NNM_DTYPE_F16, NNM_DTYPE_BF16, NNM_DTYPE_F64, NNM_DTYPE_F8,
-  NNM_DTYPE_I8, NNM_DTYPE_I16, NNM_DTYPE_I32, NNM_DTYPE_I64, NNM_DTYPE_I4,
-  NNM_DTYPE_U8, NNM_DTYPE_U16, NNM_DTYPE_U32, NNM_DTYPE_U64, NNM_DTYPE_U4,
-  NNM_DTYPE_BOOL, NNM_DTYPE_STRING, NNM_DTYPE_COMPLEX
+  NNM_DTYPE_F32,
+  NNM_DTYPE_F16,
+  NNM_DTYPE_BF16,
+  NNM_DTYPE_F64,
+  NNM_DTYPE_F8,
+  NNM_DTYPE_I8,
+  NNM_DTYPE_I16,
+  NNM_DTYPE_I32,
+  NNM_DTYPE_I64,
+  NNM_DTYPE_I4,
+  NNM_DTYPE_U8,
+  NNM_DTYPE_U16,
+  NNM_DTYPE_U32,
+  NNM_DTYPE_U64,
+  NNM_DTYPE_U4,
+  NNM_DTYPE_BOOL,
+  NNM_DTYPE_STRING,
+  NNM_DTYPE_COMPLEX
 } nnm_dtype;
 
 const char *nnm_dtype_name(nnm_dtype dtype);
@@ -45,28 +59,35 @@ typedef enum nnm_tensor_flag {
   NNM_TENSOR_OUTPUT = 2, /* a model output */
   NNM_TENSOR_WEIGHT = 4, /* a stored constant: initializer, or graph input that is a weight (export_params=False) */
   NNM_TENSOR_BLOCK_INPUT = 8, /* formal input of an If/Loop/Scan body */
-  NNM_TENSOR_LISTED = 16     /* a weight that the file lists among its inputs as well */
+  NNM_TENSOR_LISTED = 16      /* a weight that the file lists among its inputs as well */
 } nnm_tensor_flag;
 
 typedef struct nnm_tensor {
   const char *name; /* interned; unique within its block and the blocks around it; "" never occurs */
   nnm_dtype dtype;
-  int32_t rank;              /* as declared in the file; -1: unknown */
-  const int64_t *dims;       /* rank entries; -1: symbolic */
+  int32_t rank;               /* as declared in the file; -1: unknown */
+  const int64_t *dims;        /* rank entries; -1: symbolic */
   const char *const *symbols; /* rank entries ("batch", NULL where none), or NULL */
-  uint32_t flags;            /* nnm_tensor_flag */
-  nnm_node_id producer;      /* -1: input or weight */
+  uint32_t flags;             /* nnm_tensor_flag */
+  nnm_node_id producer;       /* -1: input or weight */
   nnm_block_id block;
   const nnm_constant *constant; /* non-NULL only with NNM_TENSOR_WEIGHT */
 } nnm_tensor;
 
 typedef enum nnm_attribute_kind {
-  NNM_ATTRIBUTE_INT, NNM_ATTRIBUTE_FLOAT, NNM_ATTRIBUTE_TEXT, NNM_ATTRIBUTE_INTS, NNM_ATTRIBUTE_FLOATS,
-  NNM_ATTRIBUTE_TEXTS, NNM_ATTRIBUTE_TENSOR, NNM_ATTRIBUTE_BLOCK
+  NNM_ATTRIBUTE_INT,
+  NNM_ATTRIBUTE_FLOAT,
+  NNM_ATTRIBUTE_TEXT,
+  NNM_ATTRIBUTE_INTS,
+  NNM_ATTRIBUTE_FLOATS,
+  NNM_ATTRIBUTE_TEXTS,
+  NNM_ATTRIBUTE_TENSOR,
+  NNM_ATTRIBUTE_BLOCK
 } nnm_attribute_kind;
 
 typedef struct nnm_attribute {
-  const char *name; /* interned, as in the file's format (readers translate to ONNX's names: kernel_shape, strides...) */
+  const char
+      *name; /* interned, as in the file's format (readers translate to ONNX's names: kernel_shape, strides...) */
   nnm_attribute_kind kind;
   size_t count; /* INTS, FLOATS, TEXTS */
   union {

@@ -14,12 +14,12 @@ typedef struct conversion {
   const nnm_shapes *shapes;
   nnm_ir *ir;
   nnm_error *error;
-  nnm_tensor_id *source;   /* per tensor: the tensor it is a plain copy of, else itself */
-  const char **names;      /* per node of the main graph: unique */
-  int32_t *index;          /* per node: in the IR, or -1 */
-  uint8_t *is_kept;        /* per node: it is in the IR, or a slice that the first slice of its tensor stands for */
-  nnm_node_id *slice_of;   /* per tensor: the first slice of it, or -1 */
-  uint32_t *reader_start;  /* per tensor: nodes that read it, in file order, one that reads twice listed twice */
+  nnm_tensor_id *source;  /* per tensor: the tensor it is a plain copy of, else itself */
+  const char **names;     /* per node of the main graph: unique */
+  int32_t *index;         /* per node: in the IR, or -1 */
+  uint8_t *is_kept;       /* per node: it is in the IR, or a slice that the first slice of its tensor stands for */
+  nnm_node_id *slice_of;  /* per tensor: the first slice of it, or -1 */
+  uint32_t *reader_start; /* per tensor: nodes that read it, in file order, one that reads twice listed twice */
   nnm_node_id *readers;
 } conversion;
 
@@ -325,14 +325,14 @@ static json_t *integers_json(const nnm_attribute *attribute) {
 static json_t *attribute_json(const nnm_attribute *attribute, bool *wanted) {
   *wanted = true;
   switch (attribute->kind) {
-    case NNM_ATTRIBUTE_INT: return json_integer(attribute->as.integer);
-    case NNM_ATTRIBUTE_INTS: return integers_json(attribute);
-    case NNM_ATTRIBUTE_TEXT: return bytes_json(attribute->as.text);
-    case NNM_ATTRIBUTE_FLOAT: {
-      json_t *number = json_real(attribute->as.number);
-      return number ? number : json_string(attribute->as.number > 0 ? "inf" : attribute->as.number < 0 ? "-inf" : "nan");
-    }
-    default: *wanted = false; return NULL;
+  case NNM_ATTRIBUTE_INT: return json_integer(attribute->as.integer);
+  case NNM_ATTRIBUTE_INTS: return integers_json(attribute);
+  case NNM_ATTRIBUTE_TEXT: return bytes_json(attribute->as.text);
+  case NNM_ATTRIBUTE_FLOAT: {
+    json_t *number = json_real(attribute->as.number);
+    return number ? number : json_string(attribute->as.number > 0 ? "inf" : attribute->as.number < 0 ? "-inf" : "nan");
+  }
+  default: *wanted = false; return NULL;
   }
 }
 

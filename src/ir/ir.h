@@ -16,7 +16,7 @@ typedef struct nnm_ir_node {
   const json_t *attributes; /* the inner "attr" object; borrowed from the document; NULL when the file has none */
   size_t inbound_count, outbound_count;
   const char *const *inbound_names, *const *outbound_names; /* as written, names of no node included */
-  const int32_t *inbounds;  /* inbound_count node indices; -1 where the name is that of no node */
+  const int32_t *inbounds;                  /* inbound_count node indices; -1 where the name is that of no node */
   bool has_input_shapes, has_output_shapes; /* whether the file has such a list, perhaps an empty one */
   size_t input_shape_count, output_shape_count;
   const nnm_shape *input_shapes, *output_shapes; /* dims < 0: symbolic; rank -1: null in the file */

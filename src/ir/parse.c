@@ -97,8 +97,7 @@ static nnm_status read_attr(reading *r, const json_t *attr, nnm_ir_node *node) {
 }
 
 static nnm_status read_node(reading *r, const json_t *value, nnm_ir_node *node) {
-  if (strlen(r->node) > NNM_LIMIT_NAME_BYTES)
-    return fail(r, NNM_ERROR_LIMIT, "", "the name of the node is too long");
+  if (strlen(r->node) > NNM_LIMIT_NAME_BYTES) return fail(r, NNM_ERROR_LIMIT, "", "the name of the node is too long");
   NNM_TRY(intern(r, r->node, &node->name));
   if (!json_is_object(value))
     return fail(r, NNM_ERROR_FORMAT, "", "is no object; a node is {\"attr\", \"inbounds\", \"outbounds\"}");
@@ -106,8 +105,7 @@ static nnm_status read_node(reading *r, const json_t *value, nnm_ir_node *node) 
     return fail(r, NNM_ERROR_FORMAT, "", "is no node: it has neither \"attr\" nor \"inbounds\"; is this nn-Meter IR?");
   NNM_TRY(read_attr(r, json_object_get(value, "attr"), node));
   NNM_TRY(read_names(r, json_object_get(value, "inbounds"), ".inbounds", &node->inbound_names, &node->inbound_count));
-  return read_names(r, json_object_get(value, "outbounds"), ".outbounds", &node->outbound_names,
-                    &node->outbound_count);
+  return read_names(r, json_object_get(value, "outbounds"), ".outbounds", &node->outbound_names, &node->outbound_count);
 }
 
 /* A node that says nothing of its inbounds reads those that name it among their outbounds. */

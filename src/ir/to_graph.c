@@ -16,8 +16,9 @@
 /* ---------------------------------------------------------------- dialect */
 
 static bool is_tensorflow(const nnm_ir *ir) {
-  static const char *const types[] = {"Placeholder", "Const", "Conv2D", "DepthwiseConv2dNative", "BiasAdd", "ConcatV2",
-                                      "FusedBatchNorm", "FusedBatchNormV3", "Relu6", "AvgPool"};
+  static const char *const types[] = {"Placeholder", "Const",    "Conv2D",         "DepthwiseConv2dNative",
+                                      "BiasAdd",     "ConcatV2", "FusedBatchNorm", "FusedBatchNormV3",
+                                      "Relu6",       "AvgPool"};
   static const char *const attributes[] = {"data_format", "padding", "ksize", "weight_shape"};
   for (size_t i = 0; i < ir->node_count; i++) {
     const nnm_ir_node *node = &ir->nodes[i];
@@ -84,7 +85,8 @@ static nnm_status make_outputs(ir_translation *t, size_t index) {
     if (i >= node->output_shape_count) continue;
     nnm_shape shape;
     NNM_TRY(nnm_ir_shape_of(t, node->output_shapes[i], &shape));
-    NNM_TRY(nnm_graph_builder_declare(t->builder, outputs[i], NNM_DTYPE_UNKNOWN, shape.rank, shape.dims, NULL, t->error));
+    NNM_TRY(
+        nnm_graph_builder_declare(t->builder, outputs[i], NNM_DTYPE_UNKNOWN, shape.rank, shape.dims, NULL, t->error));
   }
   t->nodes[index].outputs = outputs;
   t->nodes[index].output_count = count;

@@ -65,8 +65,7 @@ static nnm_status copy_attribute(translating *x, const char *name, const json_t 
 static nnm_status copy_attributes(translating *x) {
   const char *name;
   json_t *value;
-  json_object_foreach((json_t *)(uintptr_t)x->from->attributes, name, value)
-    NNM_TRY(copy_attribute(x, name, value));
+  json_object_foreach((json_t *)(uintptr_t)x->from->attributes, name, value) NNM_TRY(copy_attribute(x, name, value));
   return NNM_OK;
 }
 

@@ -14,8 +14,8 @@ typedef struct nnm_kernel_estimate {
 } nnm_kernel_estimate;
 
 typedef struct nnm_predictor_kind {
-  const char *name;      /* "network", "forest" */
-  nnm_compat compat;     /* which kernels it was trained with: NNM_COMPAT_OWN or NNM_COMPAT_NN_METER_2_0 */
+  const char *name;  /* "network", "forest" */
+  nnm_compat compat; /* which kernels it was trained with: NNM_COMPAT_OWN or NNM_COMPAT_NN_METER_2_0 */
   /* section: the kind's part of the predictor file, checksummed already, structure still untrusted; stays mapped. */
   nnm_status (*open)(const unsigned char *section, size_t size, void **state, nnm_error *error);
   void (*close)(void *state);

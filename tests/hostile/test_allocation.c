@@ -30,8 +30,7 @@ static nnm_status predict(const nnm_model *model, const nnm_predictor *predictor
   nnm_status status = nnm_predict(predictor, model, NULL, &prediction, error);
   if (status != NNM_OK) return status;
   status = discard(nnm_report_table(prediction, 100, &text, error), &text);
-  if (status == NNM_OK)
-    status = discard(nnm_report_json(prediction, model, predictor, true, &text, error), &text);
+  if (status == NNM_OK) status = discard(nnm_report_json(prediction, model, predictor, true, &text, error), &text);
   nnm_prediction_free(prediction);
   return status;
 }

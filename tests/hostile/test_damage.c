@@ -135,9 +135,9 @@ int main(int argc, char **argv) {
     return 1;
   }
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_undamaged),       cmocka_unit_test(test_truncated_at_every_byte),
-      cmocka_unit_test(test_flipped_bits),    cmocka_unit_test(test_endless_numbers),
-      cmocka_unit_test(test_lying_lengths),   cmocka_unit_test(test_zeroed),
+      cmocka_unit_test(test_undamaged),     cmocka_unit_test(test_truncated_at_every_byte),
+      cmocka_unit_test(test_flipped_bits),  cmocka_unit_test(test_endless_numbers),
+      cmocka_unit_test(test_lying_lengths), cmocka_unit_test(test_zeroed),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   nnm_predictor_free(predictor);

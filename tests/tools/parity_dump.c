@@ -133,8 +133,8 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) load_rules(argv[i]);
   json_t *request;
   while ((request = json_loadf(stdin, JSON_DISABLE_EOF_CHECK, NULL))) {
-    json_t *result = json_pack("{s:O*,s:O*}", "id", json_object_get(request, "id"), "style",
-                               json_object_get(request, "style"));
+    json_t *result =
+        json_pack("{s:O*,s:O*}", "id", json_object_get(request, "id"), "style", json_object_get(request, "style"));
     nnm_error error = {0};
     nnm_status status = json_object_get(request, "ir") ? answer_document(request, result, &error)
                                                        : answer_model(request, result, &error);

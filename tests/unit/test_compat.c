@@ -22,8 +22,8 @@ static void begin(void) { document = (nnm_text){0}; }
 
 static void node(const char *name, const char *type, const char *inbounds, const char *attributes, const char *inputs,
                  const char *outputs) {
-  nnm_text_printf(&document, "%s\"%s\":{\"attr\":{\"type\":\"%s\",\"attr\":{%s},\"input_shape\":[%s],", document.length ? "," : "{",
-                  name, type, attributes, inputs);
+  nnm_text_printf(&document, "%s\"%s\":{\"attr\":{\"type\":\"%s\",\"attr\":{%s},\"input_shape\":[%s],",
+                  document.length ? "," : "{", name, type, attributes, inputs);
   nnm_text_printf(&document, "\"output_shape\":[%s]},\"inbounds\":[", outputs);
   for (const char *at = inbounds; *at;) {
     size_t length = strcspn(at, " ");
@@ -125,7 +125,7 @@ static void test_several_consumers(void **state) {
   assert_int_equal(kernel(0)->outbound_count, 2);
   done();
   make_fork();
-  detect(MON1, "conv-relu-relu#0 add#1"); /* first consumer first, then looked at again */
+  detect(MON1, "conv-relu-relu#0 add#1");         /* first consumer first, then looked at again */
   assert_int_equal(kernel(0)->outbound_count, 3); /* the relus, members by now, and the addition */
   assert_int_equal(kernel(0)->outbounds[0], 0);
   assert_int_equal(kernel(0)->inbound_count, 2);
@@ -484,8 +484,8 @@ static double time_hub(int count) {
   map("end", "Mul", text);
   free(text);
   double before = seconds();
-  assert_int_equal(try_detect("{" RULE("bn_add_relu") "," RULE("add_relu_mul") "," RULE("bn_add_relu_mul")
-                              ",\"MON\":{\"obey\":true}}"),
+  assert_int_equal(try_detect("{" RULE("bn_add_relu") "," RULE("add_relu_mul") "," RULE(
+                       "bn_add_relu_mul") ",\"MON\":{\"obey\":true}}"),
                    NNM_OK);
   double taken = seconds() - before;
   done();

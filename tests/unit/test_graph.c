@@ -23,8 +23,13 @@ static nnm_tensor_id tensor(const char *name) {
 static nnm_status add_node(const char *name, const char *input, const char *output) {
   nnm_tensor_id in = tensor(input), out = -1;
   assert_int_equal(nnm_graph_builder_local_tensor(builder, text(output), &out, &error), NNM_OK);
-  nnm_node node = {.name = text(name), .type = text("Relu"), .domain = text(""), .input_count = 1, .inputs = &in,
-                   .output_count = 1, .outputs = &out};
+  nnm_node node = {.name = text(name),
+                   .type = text("Relu"),
+                   .domain = text(""),
+                   .input_count = 1,
+                   .inputs = &in,
+                   .output_count = 1,
+                   .outputs = &out};
   return nnm_graph_builder_node(builder, &node, NULL, &error);
 }
 
@@ -96,8 +101,15 @@ static void test_body_scopes(void **state) {
   assert_int_not_equal(tensor("x"), hidden);
   nnm_attribute attribute = {.name = text("then_branch"), .kind = NNM_ATTRIBUTE_BLOCK, .as.block = body};
   nnm_tensor_id x = tensor("x"), y = tensor("y");
-  nnm_node owner = {.name = text("if"), .type = text("If"), .domain = text(""), .input_count = 1, .inputs = &x,
-                    .output_count = 1, .outputs = &y, .attribute_count = 1, .attributes = &attribute};
+  nnm_node owner = {.name = text("if"),
+                    .type = text("If"),
+                    .domain = text(""),
+                    .input_count = 1,
+                    .inputs = &x,
+                    .output_count = 1,
+                    .outputs = &y,
+                    .attribute_count = 1,
+                    .attributes = &attribute};
   assert_int_equal(nnm_graph_builder_node(builder, &owner, NULL, &error), NNM_OK);
   assert_int_equal(add_node("later", "x", "late"), NNM_OK);
   nnm_graph *graph;
@@ -124,9 +136,12 @@ static void test_limits(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(test_chain_out_of_order, setup), cmocka_unit_test_setup(test_cycle, setup),
-      cmocka_unit_test_setup(test_self_loop, setup),          cmocka_unit_test_setup(test_dangling, setup),
-      cmocka_unit_test_setup(test_defined_twice, setup),      cmocka_unit_test_setup(test_body_scopes, setup),
+      cmocka_unit_test_setup(test_chain_out_of_order, setup),
+      cmocka_unit_test_setup(test_cycle, setup),
+      cmocka_unit_test_setup(test_self_loop, setup),
+      cmocka_unit_test_setup(test_dangling, setup),
+      cmocka_unit_test_setup(test_defined_twice, setup),
+      cmocka_unit_test_setup(test_body_scopes, setup),
       cmocka_unit_test_setup(test_limits, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

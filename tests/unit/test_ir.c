@@ -96,7 +96,8 @@ static void test_faults(void **state) {
   expect_fault("{\"a\": {\"attr\": {\"attr\": 1}}}", NNM_ERROR_FORMAT, "$.a.attr.attr", "is no object");
   expect_fault("{\"a\": {\"inbounds\": \"b\"}}", NNM_ERROR_FORMAT, "$.a.inbounds", "is no list");
   expect_fault("{\"a\": {\"inbounds\": [1]}}", NNM_ERROR_FORMAT, "$.a.inbounds", "no node name");
-  expect_fault("{\"a\": {\"attr\": {\"input_shape\": 1}}}", NNM_ERROR_FORMAT, "$.a.attr.input_shape", "no list of shapes");
+  expect_fault("{\"a\": {\"attr\": {\"input_shape\": 1}}}", NNM_ERROR_FORMAT, "$.a.attr.input_shape",
+               "no list of shapes");
   expect_fault("{\"a\": {\"attr\": {\"input_shape\": [1]}}}", NNM_ERROR_FORMAT, "$.a.attr.input_shape", "no shape");
   expect_fault("{\"a\": {\"attr\": {\"output_shape\": [[1.5]]}}}", NNM_ERROR_FORMAT, "$.a.attr.output_shape",
                "not an integer");
@@ -124,7 +125,8 @@ static void test_every_truncation_fails(void **state) {
 static void test_print_as_python_does(void **state) {
   (void)state;
   expect_print("{}", "{}");
-  expect_print("{\"b\": {\"inbounds\": [], \"attr\": {}}, \"a\\u00e4\\ud83d\\ude00\\n\\u007f\": {\"attr\": null, \"inbounds\": [\"b\"]}}",
+  expect_print("{\"b\": {\"inbounds\": [], \"attr\": {}}, \"a\\u00e4\\ud83d\\ude00\\n\\u007f\": {\"attr\": null, "
+               "\"inbounds\": [\"b\"]}}",
                "{\n    \"a\\u00e4\\ud83d\\ude00\\n\\u007f\": {\n        \"attr\": null,\n        \"inbounds\": [\n"
                "            \"b\"\n        ]\n    },\n    \"b\": {\n        \"attr\": {},\n        \"inbounds\": []\n"
                "    }\n}");
@@ -132,12 +134,24 @@ static void test_print_as_python_does(void **state) {
 
 static void test_print_numbers(void **state) {
   (void)state;
-  static const char *const cases[][2] = {
-      {"0.0010000000474974513", "0.0010000000474974513"}, {"1e-5", "1e-05"}, {"0.0001", "0.0001"},
-      {"100000.0", "100000.0"}, {"1e16", "1e+16"}, {"123456789012345680.0", "1.2345678901234568e+17"},
-      {"1e15", "1000000000000000.0"}, {"-0.5", "-0.5"}, {"-0.0", "-0.0"}, {"2.5e-310", "2.5e-310"}, {"3.0", "3.0"},
-      {"1.7976931348623157e308", "1.7976931348623157e+308"}, {"0.1", "0.1"}, {"12.75", "12.75"}, {"7", "7"},
-      {"-9223372036854775808", "-9223372036854775808"}, {"true", "true"}, {"null", "null"}};
+  static const char *const cases[][2] = {{"0.0010000000474974513", "0.0010000000474974513"},
+                                         {"1e-5", "1e-05"},
+                                         {"0.0001", "0.0001"},
+                                         {"100000.0", "100000.0"},
+                                         {"1e16", "1e+16"},
+                                         {"123456789012345680.0", "1.2345678901234568e+17"},
+                                         {"1e15", "1000000000000000.0"},
+                                         {"-0.5", "-0.5"},
+                                         {"-0.0", "-0.0"},
+                                         {"2.5e-310", "2.5e-310"},
+                                         {"3.0", "3.0"},
+                                         {"1.7976931348623157e308", "1.7976931348623157e+308"},
+                                         {"0.1", "0.1"},
+                                         {"12.75", "12.75"},
+                                         {"7", "7"},
+                                         {"-9223372036854775808", "-9223372036854775808"},
+                                         {"true", "true"},
+                                         {"null", "null"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char text[256], expected[256];
     snprintf(text, sizeof text, "{\"a\": {\"attr\": {\"attr\": {\"v\": %s}}}}", cases[i][0]);
@@ -183,8 +197,9 @@ static void expect_shape(nnm_shape shape, const int64_t *dims, int32_t rank) {
   assert_int_equal(shape.rank, rank);
   for (int32_t i = 0; i < rank; i++) assert_int_equal(shape.dims[i], dims[i]);
 }
-#define EXPECT_SHAPE(shape, ...) \
-  expect_shape(shape, (const int64_t[]){__VA_ARGS__}, (int32_t)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
+#define EXPECT_SHAPE(shape, ...)                      \
+  expect_shape(shape, (const int64_t[]){__VA_ARGS__}, \
+               (int32_t)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
 
 static const char onnx_text[] =
     "{\"c\": {\"attr\": {\"type\": \"Conv\", \"attr\": {\"kernel_shape\": [3, 5], \"strides\": [2, 1], \"group\": 1,"
@@ -192,7 +207,8 @@ static const char onnx_text[] =
     "  \"inbounds\": [], \"outbounds\": [\"s0\", \"s1\"]},"
     "\"s0\": {\"attr\": {\"type\": \"Slice\", \"attr\": {}, \"input_shape\": [[1, 5, 7, 8]],"
     "  \"output_shape\": [[1, 5, 7, 6], [1, 5, 7, 2]]}, \"inbounds\": [\"c\"], \"outbounds\": [\"r\", \"t1\"]},"
-    "\"r\": {\"attr\": {\"type\": \"Relu\", \"attr\": {}, \"input_shape\": [[1, 5, 7, 6]], \"output_shape\": [[1, 5, 7, 6]]},"
+    "\"r\": {\"attr\": {\"type\": \"Relu\", \"attr\": {}, \"input_shape\": [[1, 5, 7, 6]], \"output_shape\": [[1, 5, "
+    "7, 6]]},"
     "  \"inbounds\": [\"s0\"], \"outbounds\": [\"j\"]},"
     "\"j\": {\"attr\": {\"type\": \"Concat\", \"attr\": {\"axis\": 1}, \"input_shape\": [[1, 5, 7, 6], [1, 5, 7, 2]],"
     "  \"output_shape\": [[1, 5, 7, 8]]}, \"inbounds\": [\"r\", \"s1\"], \"outbounds\": [\"m\"]},"
@@ -222,7 +238,8 @@ static void test_onnx_dialect(void **state) {
 }
 
 static const char tensorflow_text[] =
-    "{\"x\": {\"attr\": {\"type\": \"Placeholder\", \"attr\": {}, \"input_shape\": [], \"output_shape\": [[1, 9, 9, 3]]},"
+    "{\"x\": {\"attr\": {\"type\": \"Placeholder\", \"attr\": {}, \"input_shape\": [], \"output_shape\": [[1, 9, 9, "
+    "3]]},"
     "  \"inbounds\": []},"
     "\"c\": {\"attr\": {\"type\": \"Conv2D\", \"attr\": {\"padding\": \"VALID\", \"strides\": [1, 2, 2, 1],"
     "  \"weight_shape\": [5, 5, 3, 8]}, \"input_shape\": [[1, 9, 9, 3]], \"output_shape\": [[1, 4, 4, 8]]},"
@@ -232,7 +249,8 @@ static const char tensorflow_text[] =
     "\"d\": {\"attr\": {\"type\": \"DepthwiseConv2dNative\", \"attr\": {\"padding\": \"SAME\", \"strides\": [1, 1],"
     "  \"weight_shape\": [3, 3, 8, 2]}, \"input_shape\": [[1, 3, 3, 8]], \"output_shape\": [[1, 3, 3, 16]]},"
     "  \"inbounds\": [\"b\"]},"
-    "\"k\": {\"attr\": {\"type\": \"Const\", \"attr\": {\"tensor_shape\": [], \"constant\": [0.5]}, \"input_shape\": [],"
+    "\"k\": {\"attr\": {\"type\": \"Const\", \"attr\": {\"tensor_shape\": [], \"constant\": [0.5]}, \"input_shape\": "
+    "[],"
     "  \"output_shape\": [[]]}, \"inbounds\": []},"
     "\"s\": {\"attr\": {\"type\": \"Mul\", \"attr\": {}, \"input_shape\": [[1, 3, 3, 16], []],"
     "  \"output_shape\": [[1, 99, 99, 16]]}, \"inbounds\": [\"d\", \"k\"]},"
@@ -295,13 +313,13 @@ static void test_zero_is_a_size_not_fixed(void **state) {
 
 static void test_names_do_not_collide(void **state) {
   (void)state;
-  opened o = open_text(
-      "{\"s\": {\"attr\": {\"type\": \"Split\", \"attr\": {\"axis\": 1}, \"input_shape\": [[1, 4, 4, 2]],"
-      "  \"output_shape\": [[1, 4, 4, 1], [1, 4, 4, 1]]}, \"inbounds\": []},"
-      "\"s:1\": {\"attr\": {\"type\": \"Relu\", \"attr\": {}, \"input_shape\": [[1, 4, 4, 1]],"
-      "  \"output_shape\": [[1, 4, 4, 1]]}, \"inbounds\": [\"s\"]},"
-      "\"input:1x2x4x4\": {\"attr\": {\"type\": \"Relu\", \"attr\": {}, \"input_shape\": [[1, 4, 4, 1]],"
-      "  \"output_shape\": [[1, 4, 4, 1]]}, \"inbounds\": [\"s:1\"]}}");
+  opened o =
+      open_text("{\"s\": {\"attr\": {\"type\": \"Split\", \"attr\": {\"axis\": 1}, \"input_shape\": [[1, 4, 4, 2]],"
+                "  \"output_shape\": [[1, 4, 4, 1], [1, 4, 4, 1]]}, \"inbounds\": []},"
+                "\"s:1\": {\"attr\": {\"type\": \"Relu\", \"attr\": {}, \"input_shape\": [[1, 4, 4, 1]],"
+                "  \"output_shape\": [[1, 4, 4, 1]]}, \"inbounds\": [\"s\"]},"
+                "\"input:1x2x4x4\": {\"attr\": {\"type\": \"Relu\", \"attr\": {}, \"input_shape\": [[1, 4, 4, 1]],"
+                "  \"output_shape\": [[1, 4, 4, 1]]}, \"inbounds\": [\"s:1\"]}}");
   assert_int_equal(o.graph->node_count, 3);
   shut(&o);
 }
