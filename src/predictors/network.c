@@ -145,6 +145,15 @@ void nnm_network_estimate(const nnm_network *network, const nnm_kernel_row *row,
       .latency_ms = guess * exp((double)correction), .in_range = !reason, .has_predictor = true, .reason = reason};
 }
 
+/* Features see two of three spatial dimensions; nothing with three was ever measured. */
+static void mark_volume(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
+                        nnm_kernel_estimate *estimate) {
+  nnm_window window;
+  if (kernel->core < 0 || !nnm_window_of(graph, shapes, kernel->core, &window) || window.spatial < 3) return;
+  estimate->in_range = false;
+  estimate->reason = "three spatial dimensions were never measured";
+}
+
 static nnm_status estimate_rows(const nnm_network *network, const nnm_graph *graph, const nnm_shapes *shapes,
                                 const nnm_kernels *kernels, nnm_kernel_set *set, nnm_kernel_estimate *estimates,
                                 nnm_error *error) {
@@ -166,6 +175,7 @@ static nnm_status estimate_rows(const nnm_network *network, const nnm_graph *gra
     } else {
       estimates[i] = estimates[first[at]];
     }
+    mark_volume(graph, shapes, kernel, &estimates[i]);
   }
   free(first);
   if (status != NNM_OK) return status;
