@@ -38,6 +38,8 @@ static nnm_status check_label(const char *label, const char *what, const char *a
 }
 
 nnm_status nnm_check_predictor_name(const char *name, nnm_error *error) {
+  if (!strcmp(name, "all"))
+    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "'all' means every predictor; give another name");
   return check_label(name, "name", "._+-", 64, error);
 }
 

@@ -111,8 +111,8 @@ static nnm_status check_given(const input_state *state, uint32_t input, const nn
   bool fits = tensor->rank < 0 || (size_t)tensor->rank == given->rank;
   for (size_t i = 0; i < given->rank; i++) {
     if (given->dims[i] < 1 || given->dims[i] > NNM_LIMIT_DIMENSION)
-      return nnm_fail(error, NNM_ERROR_ARGUMENT, tensor->name, "the given shape has dimension %lld; give 1 or more",
-                      (long long)given->dims[i]);
+      return nnm_fail(error, NNM_ERROR_ARGUMENT, tensor->name, "the given shape has dimension %lld; give 1 to %lld",
+                      (long long)given->dims[i], (long long)NNM_LIMIT_DIMENSION);
     if (fits && tensor->rank >= 0 && tensor->dims[i] >= 0) fits = tensor->dims[i] == given->dims[i];
   }
   if (fits) return NNM_OK;
@@ -278,7 +278,8 @@ static nnm_status finish_inputs(input_state *state, nnm_error *error) {
     for (int32_t j = 0; j < state->ranks[i]; j++)
       if (!nnm_multiply_i64(elements, state->dims[i][j] ? state->dims[i][j] : 1, &elements) ||
           elements > NNM_LIMIT_ELEMENTS)
-        return nnm_fail(error, NNM_ERROR_LIMIT, input_tensor(state, i)->name, "this input has more than 2^50 elements");
+        return nnm_fail(error, NNM_ERROR_LIMIT, input_tensor(state, i)->name,
+                        "this input has more than 2^50 elements; give a smaller shape");
     inference->shapes->tensors[state->inputs[i]] = (nnm_shape){state->ranks[i], state->dims[i]};
     inference->shapes->dtypes[state->inputs[i]] = input_tensor(state, i)->dtype;
   }
