@@ -282,7 +282,8 @@ static void say_start(const predict_run *run) {
     const nnm_predictor_info *info = nnm_predictor_get_info(run->predictors.items[i]);
     print_message(stderr, "info", info->name, "version %s, %s, %s", info->version, info->kind, info->origin);
   }
-  if (run->inputs.has_folder) print_message(stderr, "info", NULL, "found %zu models", run->inputs.count);
+  if (run->inputs.has_folder)
+    print_message(stderr, "info", NULL, "found %zu model%s", run->inputs.count, run->inputs.count == 1 ? "" : "s");
 }
 
 static int run_opened(predict_run *run) {

@@ -6,8 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Names of files may hold control characters, which must not reach a terminal or break the line. */
-static void put_line(FILE *to, const char *text) {
+void print_line(FILE *to, const char *text) {
   for (; *text; text++) {
     unsigned char byte = (unsigned char)*text;
     putc(byte < 0x20 || byte == 0x7f ? '?' : byte, to);
@@ -28,10 +27,10 @@ void print_message(FILE *to, const char *kind, const char *subject, const char *
   va_end(arguments);
   fprintf(to, "nn-meter: %s: ", kind);
   if (subject) {
-    put_line(to, subject);
+    print_line(to, subject);
     fputs(": ", to);
   }
-  put_line(to, text);
+  print_line(to, text);
   putc('\n', to);
 }
 

@@ -7,6 +7,8 @@
 
 #include "nnmeter/nnmeter.h"
 
+/* text without a newline: control characters, which names of files may hold, must not reach a terminal. */
+void print_line(FILE *to, const char *text);
 /* file: the path to blame when the error names none; may be NULL. */
 void print_error(FILE *to, const char *file, const nnm_error *error);
 /* "nn-meter: KIND: SUBJECT: text"; subject may be NULL. */

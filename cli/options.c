@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "help.h"
+#include "messages.h"
 
 bool text_list_add(text_list *list, const char *text) {
   if (list->count == list->capacity) {
@@ -32,8 +34,10 @@ int usage_error(const cli_command *command, const char *format, ...) {
   fprintf(stderr, "nn-meter%s%s: error: ", command->name[0] ? " " : "", command->name);
   va_list arguments;
   va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
+  char text[2048];
+  vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
+  print_line(stderr, text);
   fputc('\n', stderr);
   return EXIT_USAGE;
 }

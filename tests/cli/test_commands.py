@@ -151,6 +151,14 @@ def test_wrong_usage_texts(run):
     expect("wrong-usage.txt", "".join(lines))
 
 
+@pytest.mark.parametrize("arguments", [["fo\no\x1b[1m"], ["predict", "--x\x1b[1m"], ["predict", "--jobs", "\x1b[2J\n"]])
+def test_wrong_usage_keeps_control_characters_from_the_terminal(run, arguments):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert "\x1b" not in result.stderr
+    assert re.match(r"nn-meter( [a-z_-]+)?: error: ", result.stderr.splitlines()[-1])
+
+
 def test_unknown_predictor(run):
     for arguments in (["--predictor", "nosuch"], ["--predictor", "tiny", "--predictor-version", "9.0"]):
         result = run("predict", *arguments, "--onnx", "net.onnx")
@@ -197,6 +205,18 @@ def test_get_ir_to_standard_output(run, place):
     result = run("get_ir", "net.onnx", "--output", "-")
     assert "conv1" in json.loads(result.stdout)
     assert not (place / "-.json").exists()
+
+
+def test_get_ir_never_replaces_the_model(run, place):
+    assert run("get_ir", "--onnx", "net.onnx", "-o", "graph.json").returncode == 0
+    before = (place / "graph.json").read_bytes()
+    (place / "link.json").symlink_to("graph.json")
+    for arguments in (["graph.json"], ["link.json"], ["graph.json", "-o", "./graph.json"]):
+        result = run("get_ir", "--nn-meter-ir", *arguments)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "is the model itself; name another file with --output" in result.stderr
+    assert (place / "graph.json").read_bytes() == before
+    assert run("get_ir", "--nn-meter-ir", "graph.json", "-o", "again.json").returncode == 0
 
 
 def test_get_ir_failures(run, place):
@@ -285,6 +305,13 @@ def test_import_failures(run, place):
         result = run("import-predictor", folder, "--name", "phone")
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.startswith("nn-meter: error: ") and len(result.stderr.splitlines()) == 1
+
+
+def test_import_refuses_the_name_of_all(run, place):
+    (place / "folder").mkdir()
+    result = run("import-predictor", "folder", "--name", "all")
+    assert result.returncode == 1
+    assert "'all' means every predictor; give another name" in result.stderr
 
 
 def test_import(run, shared):

@@ -371,8 +371,8 @@ def test_output_to_standard_output(predict):
 
 def test_progress_on_a_terminal_only(program, place):
     pty = pytest.importorskip("pty", reason="progress bar: no pty on this platform")
-    for index in range(1500):
-        (place / "models" / f"{index}.onnx").write_bytes(small_files.two_convolutions())
+    for index in range(12000):  # enough for the first bar, which is drawn after 80 ms, on a fast machine too
+        os.link(place / "net.onnx", place / "models" / f"{index}.onnx")
     leader, follower = pty.openpty()
     command = [str(program), "predict", "--predictor", "tiny", "--onnx", "models"]
     environment = {**os.environ, "NN_METER_HOME": str(place / "home")}
@@ -393,6 +393,29 @@ def test_progress_on_a_terminal_only(program, place):
     os.close(leader)
     output = (place / "out.txt").read_bytes()
     assert process.returncode == 0
-    assert output.count(b"[RESULT]") == 1503
-    assert re.search(rb"\[#+\.+\] \d+/1503", seen)
+    assert output.count(b"[RESULT]") == 12003
+    assert re.search(rb"\[#+\.+\] \d+/12003", seen)
     assert seen.endswith(b"\r\x1b[K")
+
+
+def test_a_volume_was_never_measured(run, place):
+    """Three spatial dimensions: the predictors that are built in know images only, and must say so."""
+    model = small_files.onnx(
+        [small_files.node("Conv", ["x", "w"], ["y"], "conv"), small_files.node("Relu", ["y"], ["z"], "relu")],
+        [small_files.value_info("x", (1, 3, 8, 16, 16))],
+        [small_files.value_info("z", None)],
+        [small_files.weight("w", [8, 3, 3, 3, 3])],
+    )
+    (place / "volume.onnx").write_bytes(model)
+    result = run("predict", "--predictor", "cortexA76cpu_tflite21", "--json", "--breakdown", "volume.onnx")
+    found = json.loads(result.stdout)["results"][0]
+    assert [kernel["in_range"] for kernel in found["kernels"]] == [False]
+    assert found["coverage"] < 1
+    assert any("three spatial dimensions" in note for note in found["notes"])
+
+
+def test_a_shape_too_large_is_told_as_such(predict):
+    result = predict("open.onnx", "--input-shape", "x:1x3x9223372036854775807x32")
+    assert result.returncode == 1 and "give 1 to 1099511627776" in result.stderr
+    result = predict("open.onnx", "--input-shape", "x:1x3x2000000000x2000000000")
+    assert result.returncode == 1 and "give a smaller shape" in result.stderr
