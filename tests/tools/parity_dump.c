@@ -1,10 +1,10 @@
 /* For tests/python/test_parity.py: kernels and feature rows of many models in one process.
  *
  * parity_dump NAME=RULES.json ... < requests > results
- * request, one JSON object a line: {"id", "style", "ir": {...} or "model": PATH, "rules": [NAME, ...] or {...} (one file
- *   inline), "with_ir": bool}
+ * request, one JSON object a line: {"id", "style", "ir": {...} or "model": PATH, "rules": [NAME, ...], "inline_rules":
+ *   a rules file's content, "with_ir": bool}
  * result, one a line: {"id", "style", "ir": {...}, "rules": {NAME: {"kernels", "features", "no_feature", "predictors"} or
- *   {"error": text}}}, or {"id", "style", "error"}. An inline file is called "". */
+ *   {"error": text}}}, or {"id", "style", "error"}. The inline rules are called "". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,8 +76,9 @@ static void answer_rules(const json_t *request, json_t *result, const nnm_ir *ir
     for (size_t k = 0; k < json_array_size(asked); k++)
       if (!strcmp(json_string_value(json_array_get(asked, k)), files[i].name))
         json_object_set_new(answers, files[i].name, kernels_json(ir, graph, shapes, files[i].rules));
-  if (json_is_object(asked)) {
-    char *text = json_dumps(asked, 0);
+  json_t *inline_rules = json_object_get(request, "inline_rules");
+  if (inline_rules) {
+    char *text = json_dumps(inline_rules, JSON_ENCODE_ANY);
     nnm_fusion_rules *rules = NULL;
     nnm_error error = {0};
     if (nnm_fusion_rules_parse(text, strlen(text), &rules, &error) != NNM_OK)
