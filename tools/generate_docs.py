@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+LONG_NUMBER = re.compile(r"\d+\.\d{6,}")
 FORMATS = {
     "onnx": "ONNX, opset 7 to 24, weights present or not",
     "nnmeter-ir": "nn-Meter IR (JSON), read and written",
@@ -86,6 +87,11 @@ def regions(program, lists):
     }
 
 
+def comparable(text):
+    """Without the last digits of latencies: they hang on how the machine's mathematics library rounds."""
+    return LONG_NUMBER.sub(lambda number: f"{float(number[0]):.6g}", text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=Path, required=True)
@@ -102,7 +108,7 @@ def main():
         path = ROOT / document
         before = path.read_text(encoding="utf-8")
         after = REGION.sub(replace, before)
-        if before != after:
+        if comparable(before) != comparable(after):
             stale.append(document)
             if not options.check:
                 path.write_text(after, encoding="utf-8")
