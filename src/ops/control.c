@@ -228,7 +228,7 @@ nnm_status nnm_rule_loop(nnm_inference *inference, const nnm_node *node, nnm_err
   int64_t turns;
   bool known;
   NNM_TRY(count_turns(inference, node, &turns, &known, error));
-  nnm_shape scalar = {0, NULL};
+  nnm_shape scalar = {0, nnm_no_dims};
   set_tensor(inference, body->inputs[0], &scalar, NNM_DTYPE_I64);
   set_tensor(inference, body->inputs[1], &scalar, NNM_DTYPE_BOOL);
   for (uint32_t i = 0; i < carried; i++) start_with(inference, body->inputs[2 + i], node->inputs[2 + i]);

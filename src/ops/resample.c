@@ -13,7 +13,7 @@ static nnm_found find_scales(nnm_inference *inference, const nnm_node *node, uin
   const nnm_attribute *attribute = nnm_find_attribute(node, "scales");
   if (attribute && attribute->kind == NNM_ATTRIBUTE_FLOATS && attribute->count <= NNM_LIMIT_RANK) {
     *count = attribute->count;
-    memcpy(scales, attribute->as.numbers, *count * sizeof *scales);
+    if (*count) memcpy(scales, attribute->as.numbers, *count * sizeof *scales);
     return NNM_KNOWN;
   }
   const nnm_shape *shape = nnm_shape_of_input(inference, node, input);

@@ -254,6 +254,8 @@ bool nnm_resolve_axes(const int64_t *axes, size_t count, int32_t rank, uint32_t 
   return true;
 }
 
+const int64_t nnm_no_dims[1] = {0};
+
 bool nnm_same_shape(const nnm_shape *a, const nnm_shape *b) {
   if (a->rank != b->rank) return false;
   return a->rank <= 0 || a->dims == b->dims || !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);

@@ -101,6 +101,7 @@ bool nnm_resolve_axis(int64_t axis, int32_t rank, int32_t *out);
 bool nnm_resolve_axes(const int64_t *axes, size_t count, int32_t rank, uint32_t *mask);
 /* numpy's broadcasting; false when the shapes do not fit. */
 bool nnm_broadcast_dims(const nnm_shape *a, const nnm_shape *b, int64_t *dims, int32_t *rank);
+extern const int64_t nnm_no_dims[1]; /* of a scalar: dims are never NULL, so that they can be copied */
 bool nnm_same_shape(const nnm_shape *a, const nnm_shape *b);
 int64_t nnm_divide_up(int64_t a, int64_t b); /* a >= 0, b > 0 */
 

@@ -231,6 +231,7 @@ const nnm_value *nnm_fold_concat(nnm_inference *inference, const nnm_node *node,
   size_t row = (size_t)(behind * shape->dims[axis]), rows = row ? count / row : 0, column = 0;
   for (uint32_t i = 0; i < node->input_count; i++) {
     const nnm_value *value = nnm_input_value(inference, node, i);
+    if (!value) return NULL; /* an input left out */
     size_t width = rows ? value->count / rows : 0;
     if (column + width > row) return NULL;
     for (size_t r = 0; r < rows; r++)

@@ -67,7 +67,7 @@ static bool is_fully_declared(const nnm_tensor *tensor) {
 /* What the file says, where inference cannot know. */
 static nnm_status use_declared(nnm_inference *inference, nnm_tensor_id tensor, nnm_error *error) {
   const nnm_tensor *declared = &inference->graph->tensors[tensor];
-  nnm_shape shape = {declared->rank, declared->dims};
+  nnm_shape shape = {declared->rank, declared->rank ? declared->dims : nnm_no_dims};
   int64_t elements = 1;
   for (int32_t i = 0; i < shape.rank; i++)
     if (!nnm_multiply_i64(elements, shape.dims[i] ? shape.dims[i] : 1, &elements) || elements > NNM_LIMIT_ELEMENTS)

@@ -333,7 +333,8 @@ nnm_status nnm_set_weight_shapes(nnm_inference *inference, nnm_error *error) {
           elements > NNM_LIMIT_ELEMENTS)
         return nnm_fail(error, NNM_ERROR_LIMIT, tensor->name, "this weight has more than 2^50 elements");
     }
-    if (tensor->rank >= 0) inference->shapes->tensors[t] = (nnm_shape){tensor->rank, tensor->dims};
+    if (tensor->rank >= 0)
+      inference->shapes->tensors[t] = (nnm_shape){tensor->rank, tensor->rank ? tensor->dims : nnm_no_dims};
   }
   return NNM_OK;
 }
