@@ -2,7 +2,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -41,11 +40,6 @@ static char *output_name(const model_input *input, const char *wanted) {
   return longer;
 }
 
-static bool is_same_file(const char *left, const char *right) {
-  struct stat a, b;
-  return !stat(left, &a) && !stat(right, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 static int write_text(const char *name, const char *text) {
   cli_output output;
   if (!output_open(&output, name)) return EXIT_FAILED;
@@ -73,10 +67,8 @@ static int convert(const model_input *input, const nnm_shape_options *shapes, co
   }
   char *name = output_name(input, wanted);
   int result = EXIT_FAILED;
-  if (name && is_same_file(name, input->path))
-    print_message(stderr, "error", name, "is the model itself; name another file with --output");
-  else if (name) result = write_text(name, text);
-  else print_message(stderr, "error", input->path, "out of memory; close other programs");
+  if (name && spares_input(name, input)) result = write_text(name, text);
+  if (!name) print_message(stderr, "error", input->path, "out of memory; close other programs");
   free(name);
   nnm_free(text);
   return result;

@@ -64,7 +64,8 @@ static int run_opened(inspect_run *inspection) {
   inspection->predictor = predictors.count ? predictors.items[0] : NULL;
   int status = EXIT_FAILED;
   if (!collect_inputs(settings, &inputs)) print_message(stderr, "error", NULL, "out of memory; close other programs");
-  else if (output_open(&inspection->output, settings->output)) status = inspect_all(inspection, &inputs);
+  else if (spares_inputs(settings->output, &inputs) && output_open(&inspection->output, settings->output))
+    status = inspect_all(inspection, &inputs);
   free_inputs(&inputs);
   close_predictors(&predictors);
   return status;

@@ -292,7 +292,7 @@ static int run_opened(predict_run *run) {
   int status = EXIT_FAILED;
   if (!collect_inputs(settings, &run->inputs)) {
     print_message(stderr, "error", NULL, "out of memory; close other programs");
-  } else if (output_open(&run->output, settings->output)) {
+  } else if (spares_inputs(settings->output, &run->inputs) && output_open(&run->output, settings->output)) {
     if (settings->verbose) say_start(run);
     status = predict_all(run);
   }

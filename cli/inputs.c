@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "messages.h"
+
 /* Takes path and fault over, also on failure. */
 static bool add_input(model_inputs *inputs, char *path, const char *format, char *fault) {
   if (path && inputs->count == inputs->capacity) {
@@ -88,6 +90,21 @@ bool collect_inputs(const cli_settings *settings, model_inputs *inputs) {
   *inputs = (model_inputs){0};
   return add_all(inputs, &settings->onnx, "onnx") && add_all(inputs, &settings->nnmeter_ir, "nnmeter-ir") &&
          add_all(inputs, &settings->files, NULL);
+}
+
+bool spares_input(const char *output, const model_input *input) {
+  struct stat written, read;
+  if (stat(output, &written) || stat(input->path, &read)) return true;
+  if (written.st_dev != read.st_dev || written.st_ino != read.st_ino || !S_ISREG(read.st_mode)) return true;
+  print_message(stderr, "error", output, "is the model itself; name another file with --output");
+  return false;
+}
+
+bool spares_inputs(const char *output, const model_inputs *inputs) {
+  if (!output) return true;
+  for (size_t i = 0; i < inputs->count; i++)
+    if (!spares_input(output, &inputs->items[i])) return false;
+  return true;
 }
 
 void free_inputs(model_inputs *inputs) {

@@ -21,6 +21,10 @@ typedef struct model_inputs {
 bool collect_inputs(const cli_settings *settings, model_inputs *inputs);
 void free_inputs(model_inputs *inputs);
 
+/* Whether writing results to output leaves the model as it is. False after telling why. */
+bool spares_input(const char *output, const model_input *input);
+bool spares_inputs(const char *output, const model_inputs *inputs); /* output NULL: standard output */
+
 typedef struct shape_arguments {
   nnm_shape_options options;
   nnm_input_shape *shapes;

@@ -219,6 +219,15 @@ def test_get_ir_never_replaces_the_model(run, place):
     assert run("get_ir", "--nn-meter-ir", "graph.json", "-o", "again.json").returncode == 0
 
 
+@pytest.mark.parametrize("command", [["predict", "--predictor", "tiny", "--json"], ["inspect", "--stage=shapes"]])
+def test_results_never_replace_the_model(run, place, command):
+    before = (place / "net.onnx").read_bytes()
+    result = run(*command, "--onnx", "net.onnx", "--output", "./net.onnx")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "is the model itself; name another file with --output" in result.stderr
+    assert (place / "net.onnx").read_bytes() == before
+
+
 def test_get_ir_failures(run, place):
     (place / "folder").mkdir()
     (place / "broken_onnx_ir.json").write_text("before")
