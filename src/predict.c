@@ -176,6 +176,8 @@ static nnm_status gather_notes(prediction_builder *builder, nnm_error *error) {
                  nnm_arena_printf(arena, "kernels are those of nn-Meter 2.0, but predictor '%s' was trained on others",
                                   builder->predictor->info.name),
                  error));
+  if (!prediction->kernel_count)
+    NNM_TRY(add_note(&notes, "nothing in the model runs: what is left is the fixed cost of a run", error));
   uncovered_group *groups;
   size_t group_count;
   NNM_TRY(group_uncovered(builder, &groups, &group_count, error));

@@ -238,6 +238,14 @@ def test_notes_are_told(predict):
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, result.stdout, "")
 
 
+def test_a_model_in_which_nothing_runs_says_so(predict, place):
+    image = small_files.value_info("image", (1, 3, 8, 8))
+    (place / "nothing.onnx").write_bytes(small_files.onnx([], [image], [image], []))
+    result = predict("nothing.onnx")
+    assert result.returncode == 0
+    assert "nothing in the model runs" in result.stderr
+
+
 def test_strict(predict):
     result = predict("--strict", "--onnx", "tail.onnx", "net.onnx")
     assert result.returncode == 1
