@@ -43,13 +43,21 @@ static nnm_status parse(const char *text, size_t size, size_t flags, json_t **ou
   return nnm_fail(error, NNM_ERROR_FORMAT, place, "is not valid JSON: %s", fault.text);
 }
 
-nnm_status nnm_json_parse(const void *data, size_t size, json_t **out, nnm_error *error) {
+static nnm_status parse_whole(const void *data, size_t size, size_t flags, json_t **out, nnm_error *error) {
   if (size > NNM_LIMIT_JSON_BYTES)
     return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "JSON of %zu bytes; the limit is %llu", size,
                     (unsigned long long)NNM_LIMIT_JSON_BYTES);
   size_t length;
   NNM_TRY(measure(data, size, &length, error));
-  return parse(data, size, 0, out, error);
+  return parse(data, size, flags, out, error);
+}
+
+nnm_status nnm_json_parse(const void *data, size_t size, json_t **out, nnm_error *error) {
+  return parse_whole(data, size, 0, out, error);
+}
+
+nnm_status nnm_json_parse_unique(const void *data, size_t size, json_t **out, nnm_error *error) {
+  return parse_whole(data, size, JSON_REJECT_DUPLICATES, out, error);
 }
 
 nnm_status nnm_json_parse_first(const void *data, size_t size, json_t **out, nnm_error *error) {

@@ -166,7 +166,7 @@ nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nn
   if (!ir) return nnm_fail_memory(error);
   ir->strings.arena = &ir->arena;
   ir->from_file = true;
-  nnm_status status = nnm_json_parse(data, size, &ir->document, error);
+  nnm_status status = nnm_json_parse_unique(data, size, &ir->document, error);
   if (status == NNM_OK) status = read_document(ir, error);
   if (status == NNM_OK) *out = ir;
   else nnm_ir_free(ir);

@@ -89,6 +89,7 @@ static void test_faults(void **state) {
   (void)state;
   expect_fault("[]", NNM_ERROR_FORMAT, "$", "object of nodes");
   expect_fault("{", NNM_ERROR_FORMAT, NULL, "not valid JSON");
+  expect_fault("{\"a\": {\"attr\": {}}, \"a\": {\"attr\": {}}}", NNM_ERROR_FORMAT, NULL, "duplicate object key");
   expect_fault("{\"a\": 3}", NNM_ERROR_FORMAT, "$.a", "is no object");
   expect_fault("{\"a\": {\"x\": 1}}", NNM_ERROR_FORMAT, "$.a", "is no node");
   expect_fault("{\"a\": {\"attr\": []}}", NNM_ERROR_FORMAT, "$.a.attr", "is no object");
