@@ -37,7 +37,7 @@ static nnm_status parse(const char *text, size_t size, size_t flags, json_t **ou
     *out = document;
     return NNM_OK;
   }
-  if (json_error_code(&fault) == json_error_out_of_memory) return nnm_fail_memory(error);
+  if (json_error_code(&fault) == json_error_out_of_memory || !fault.text[0]) return nnm_fail_memory(error);
   char place[64];
   snprintf(place, sizeof place, "line %d, column %d", fault.line, fault.column);
   return nnm_fail(error, NNM_ERROR_FORMAT, place, "is not valid JSON: %s", fault.text);

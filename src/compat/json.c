@@ -1,7 +1,7 @@
 /* Kernels with the old tool's field names. */
 #include "compat/compat.h"
 
-/* jansson's *_new functions take NULL as failure of what they are given, so one check at the end is enough. */
+/* jansson's functions ending in _new fail when they are given NULL, so that what is put in needs no check of its own. */
 static json_t *dims_json(const int64_t *dims, size_t count) {
   json_t *list = json_array();
   for (size_t i = 0; i < count; i++)
@@ -34,25 +34,26 @@ static json_t *names_json(const nnm_kernels *kernels, const int32_t *indices, si
   return list;
 }
 
-static json_t *nodes_json(const nnm_compat_kernel *kernel) {
+/* The nodes of a block as a list of its own, a lone node as a number. */
+static json_t *block_json(const nnm_compat_kernel *kernel, size_t block) {
+  const int32_t *nodes = kernel->nodes + kernel->block_start[block];
+  if (!kernel->block_is_list[block]) return json_integer(nodes[0]);
   json_t *list = json_array();
-  for (size_t b = 0; b < kernel->block_count; b++) {
-    int64_t node = kernel->nodes[kernel->block_start[b]];
-    json_t *item = json_integer(node);
-    if (kernel->block_is_list[b]) {
-      json_decref(item);
-      item = json_array();
-      for (uint32_t i = kernel->block_start[b]; item && i < kernel->block_start[b + 1]; i++)
-        if (json_array_append_new(item, json_integer(kernel->nodes[i]))) {
-          json_decref(item);
-          item = NULL;
-        }
-    }
-    if (json_array_append_new(list, item)) {
+  for (uint32_t i = 0; i < kernel->block_start[block + 1] - kernel->block_start[block]; i++)
+    if (json_array_append_new(list, json_integer(nodes[i]))) {
       json_decref(list);
       return NULL;
     }
-  }
+  return list;
+}
+
+static json_t *nodes_json(const nnm_compat_kernel *kernel) {
+  json_t *list = json_array();
+  for (size_t i = 0; i < kernel->block_count; i++)
+    if (json_array_append_new(list, block_json(kernel, i))) {
+      json_decref(list);
+      return NULL;
+    }
   return list;
 }
 

@@ -1,7 +1,7 @@
 /* nn-Meter IR from a graph, as nn-Meter 2.0's ONNX converter makes it: nodes in file order, shapes of what flows (weights
  * left out), maps of rank 4 with channels last. Where that converter leaves a node without a type, or two with one name,
  * and its own detector then fails: what computes on weights only and identities are left out, and names are made unique. */
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -328,10 +328,9 @@ static json_t *attribute_json(const nnm_attribute *attribute, bool *wanted) {
   case NNM_ATTRIBUTE_INT: return json_integer(attribute->as.integer);
   case NNM_ATTRIBUTE_INTS: return integers_json(attribute);
   case NNM_ATTRIBUTE_TEXT: return bytes_json(attribute->as.text);
-  case NNM_ATTRIBUTE_FLOAT: {
-    json_t *number = json_real(attribute->as.number);
-    return number ? number : json_string(attribute->as.number > 0 ? "inf" : attribute->as.number < 0 ? "-inf" : "nan");
-  }
+  case NNM_ATTRIBUTE_FLOAT:
+    if (isfinite(attribute->as.number)) return json_real(attribute->as.number);
+    return json_string(isnan(attribute->as.number) ? "nan" : attribute->as.number > 0 ? "inf" : "-inf");
   default: *wanted = false; return NULL;
   }
 }
