@@ -204,9 +204,9 @@ static nnm_status add_node(onnx_reader *reader, raw_node *raw) {
   node->input_count = (uint32_t)(reader->inputs.count - raw->first_input);
   node->output_count = (uint32_t)(reader->outputs.count - raw->first_output);
   node->attribute_count = (uint32_t)(reader->attributes.count - raw->first_attribute);
-  node->inputs = ONNX_ITEM(reader->inputs, nnm_tensor_id, raw->first_input);
-  node->outputs = ONNX_ITEM(reader->outputs, nnm_tensor_id, raw->first_output);
-  node->attributes = ONNX_ITEM(reader->attributes, nnm_attribute, raw->first_attribute);
+  node->inputs = node->input_count ? ONNX_ITEM(reader->inputs, nnm_tensor_id, raw->first_input) : NULL;
+  node->outputs = node->output_count ? ONNX_ITEM(reader->outputs, nnm_tensor_id, raw->first_output) : NULL;
+  node->attributes = node->attribute_count ? ONNX_ITEM(reader->attributes, nnm_attribute, raw->first_attribute) : NULL;
   nnm_onnx_note_use(reader, node);
   return nnm_graph_builder_node(reader->builder, node, NULL, reader->file.error);
 }
