@@ -85,57 +85,68 @@ static nnm_status copy_inbounds(compat_working *work, inbound_list *lists) {
   return status == NNM_OK ? NNM_OK : nnm_fail_memory(work->error);
 }
 
-/* Whether the old tool would stumble over it: a Const, Identity or Placeholder that reads something. */
-static bool is_bypassed(const compat_working *work, const inbound_list *lists, int32_t id) {
-  const compat_operator *op = &work->operators[id];
-  if (!op->alive || !nnm_compat_is_dummy(op->type)) return false;
-  for (uint32_t k = 0; k < lists[id].count; k++)
-    if (!is_unknown(work, lists[id].items[k])) return true;
-  return false;
+/* A Const, Identity or Placeholder that reads what an operator makes, directly or through others like it, is what the old
+ * tool stumbles over; it is left out, and its readers read that operator. stand_in: per node, that operator, or -1. */
+typedef struct bypass {
+  int32_t *stand_in;
+  int32_t *queue;        /* nodes whose stand-in is known */
+  int32_t *first, *next; /* dummies that read a dummy: first[node] and next[link] are links, -1 at the end */
+  int32_t *reader;       /* per link */
+  int32_t link_count, queue_count;
+} bypass;
+
+static bool is_dummy(const compat_working *work, int32_t id) {
+  return !is_unknown(work, id) && nnm_compat_is_dummy(work->operators[id].type);
 }
 
-/* What a bypassed operator stands for: the first known thing it reads, through others like it. Walking at most as many
- * steps as there are nodes ends on cycles too; results are kept, so that chains cost one walk. */
-static int32_t stand_in(const compat_working *work, const inbound_list *lists, const uint8_t *bypassed, int32_t *known,
-                        int32_t id) {
-  int32_t at = id, steps = 0;
-  while (at >= 0 && bypassed[at] && steps++ < work->node_count) {
-    if (known[at] >= 0) {
-      at = known[at];
-      break;
+static nnm_status create_bypass(compat_working *work, const inbound_list *lists, bypass *b) {
+  size_t count = (size_t)work->node_count, links = 0;
+  for (int32_t i = 0; i < work->node_count; i++) links += is_dummy(work, i) ? lists[i].count : 0;
+  *b = (bypass){.stand_in = NNM_ARENA_ARRAY(&work->arena, int32_t, count),
+                .queue = NNM_ARENA_ARRAY(&work->arena, int32_t, count),
+                .first = NNM_ARENA_ARRAY(&work->arena, int32_t, count),
+                .next = NNM_ARENA_ARRAY(&work->arena, int32_t, links),
+                .reader = NNM_ARENA_ARRAY(&work->arena, int32_t, links)};
+  if (!b->stand_in || !b->queue || !b->first || !b->next || !b->reader) return nnm_fail_memory(work->error);
+  memset(b->stand_in, -1, count * sizeof *b->stand_in);
+  memset(b->first, -1, count * sizeof *b->first);
+  return NNM_OK;
+}
+
+static void set_stand_in(bypass *b, int32_t dummy, int32_t operator) {
+  if (b->stand_in[dummy] >= 0) return;
+  b->stand_in[dummy] = operator;
+  b->queue[b->queue_count++] = dummy;
+}
+
+static void look_at_dummy(const compat_working *work, const inbound_list *lists, int32_t id, bypass *b) {
+  for (uint32_t k = 0; k < lists[id].count; k++) {
+    int32_t producer = lists[id].items[k];
+    if (is_unknown(work, producer)) continue;
+    if (!is_dummy(work, producer)) {
+      set_stand_in(b, id, producer);
+      continue;
     }
-    int32_t next = -1;
-    for (uint32_t k = 0; k < lists[at].count && next < 0; k++)
-      if (!is_unknown(work, lists[at].items[k])) next = lists[at].items[k];
-    at = next;
+    b->reader[b->link_count] = id;
+    b->next[b->link_count] = b->first[producer];
+    b->first[producer] = b->link_count++;
   }
-  for (int32_t walk = id; walk >= 0 && walk != at && bypassed[walk] && known[walk] < 0;) {
-    int32_t next = -1;
-    for (uint32_t k = 0; k < lists[walk].count && next < 0; k++)
-      if (!is_unknown(work, lists[walk].items[k])) next = lists[walk].items[k];
-    known[walk] = at;
-    walk = next;
-  }
-  return at;
 }
 
 static nnm_status bypass_dummies(compat_working *work, inbound_list *lists) {
-  uint8_t *bypassed = NNM_ARENA_ARRAY(&work->arena, uint8_t, (size_t)work->node_count);
-  int32_t *known = NNM_ARENA_ARRAY(&work->arena, int32_t, (size_t)work->node_count);
-  if (!bypassed || !known) return nnm_fail_memory(work->error);
-  bool any = false;
-  for (int32_t i = 0; i < work->node_count; i++) {
-    known[i] = -1;
-    bypassed[i] = is_bypassed(work, lists, i);
-    any |= bypassed[i];
-  }
-  if (!any) return NNM_OK;
+  bypass b;
+  NNM_TRY(create_bypass(work, lists, &b));
+  for (int32_t i = 0; i < work->node_count; i++)
+    if (is_dummy(work, i)) look_at_dummy(work, lists, i, &b);
+  for (int32_t i = 0; i < b.queue_count; i++)
+    for (int32_t link = b.first[b.queue[i]]; link >= 0; link = b.next[link])
+      set_stand_in(&b, b.reader[link], b.stand_in[b.queue[i]]);
+  if (!b.queue_count) return NNM_OK;
   for (int32_t i = 0; i < work->node_count; i++)
     for (uint32_t k = 0; k < lists[i].count; k++)
-      if (lists[i].items[k] >= 0 && bypassed[lists[i].items[k]] && !bypassed[i])
-        lists[i].items[k] = stand_in(work, lists, bypassed, known, lists[i].items[k]);
-  for (int32_t i = 0; i < work->node_count; i++)
-    if (bypassed[i]) work->operators[i].alive = false;
+      if (lists[i].items[k] >= 0 && b.stand_in[lists[i].items[k]] >= 0)
+        lists[i].items[k] = b.stand_in[lists[i].items[k]];
+  for (int32_t i = 0; i < b.queue_count; i++) work->operators[b.queue[i]].alive = false;
   return NNM_OK;
 }
 

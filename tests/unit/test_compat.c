@@ -311,6 +311,21 @@ static void test_dummies(void **state) {
   detect(MON0, "conv-relu#1");
   assert_int_equal(kernel(0)->inbound_count, 0);
   done();
+  begin(); /* an identity of a constant does no harm, and is a group */
+  node("k", "Const", "", "", "", MAP);
+  map("i", "Identity", "k");
+  map("c", "Conv", "i");
+  map("r", "Relu", "c");
+  detect(MON0, "conv-relu#2");
+  done();
+  begin();
+  map("i3", "Identity", "i2"); /* chains in any order */
+  map("r", "Relu", "i3");
+  map("i2", "Identity", "i1");
+  map("i1", "Identity", "c");
+  map("c", "Conv", "");
+  detect(MON0, "conv-relu#0");
+  done();
 }
 
 static void test_node_without_type_is_noted(void **state) {
