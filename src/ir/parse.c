@@ -81,7 +81,7 @@ static nnm_status read_shapes(reading *r, const json_t *list, const char *field,
 }
 
 static nnm_status read_attr(reading *r, const json_t *attr, nnm_ir_node *node) {
-  if (!attr || json_is_null(attr)) return NNM_OK;
+  if (!attr) return NNM_OK;
   if (!json_is_object(attr)) return fail(r, NNM_ERROR_FORMAT, ".attr", "is no object");
   const json_t *type = json_object_get(attr, "type"), *inner = json_object_get(attr, "attr");
   if (type && !json_is_string(type)) return fail(r, NNM_ERROR_FORMAT, ".attr.type", "is no text");

@@ -126,9 +126,9 @@ static void test_every_truncation_fails(void **state) {
 static void test_print_as_python_does(void **state) {
   (void)state;
   expect_print("{}", "{}");
-  expect_print("{\"b\": {\"inbounds\": [], \"attr\": {}}, \"a\\u00e4\\ud83d\\ude00\\n\\u007f\": {\"attr\": null, "
+  expect_print("{\"b\": {\"inbounds\": [], \"attr\": {}}, \"a\\u00e4\\ud83d\\ude00\\n\\u007f\": {\"attr\": {}, "
                "\"inbounds\": [\"b\"]}}",
-               "{\n    \"a\\u00e4\\ud83d\\ude00\\n\\u007f\": {\n        \"attr\": null,\n        \"inbounds\": [\n"
+               "{\n    \"a\\u00e4\\ud83d\\ude00\\n\\u007f\": {\n        \"attr\": {},\n        \"inbounds\": [\n"
                "            \"b\"\n        ]\n    },\n    \"b\": {\n        \"attr\": {},\n        \"inbounds\": []\n"
                "    }\n}");
 }
