@@ -23,6 +23,9 @@ part 'lists for the documentation' ninja -C "$build" --quiet tools/lists
 part 'documentation is current' python3 tools/generate_docs.py --check --program "$program" --lists "$build/tools/lists"
 
 if tools/setup.sh venv .venv tools/requirements/test.txt; then
+  # the old tool itself reads the IR that we write
+  tools/setup.sh venv .venv-nn-meter-2.0 tools/requirements/nn-meter-2.0.txt ||
+    printf 'SKIPPED: nn-Meter 2.0 could not be had from PyPI; what it makes of our IR is not tested.\n'
   PATH=$PWD/.venv/bin:$PATH
   export PATH
   NN_METER=$PWD/$program part 'command line, goldens, dialects, wild models' \
