@@ -14,9 +14,6 @@ static inline bool nnm_multiply_i64(int64_t a, int64_t b, int64_t *result) {
   return !__builtin_mul_overflow(a, b, result);
 }
 static inline bool nnm_add_i64(int64_t a, int64_t b, int64_t *result) { return !__builtin_add_overflow(a, b, result); }
-static inline bool nnm_subtract_i64(int64_t a, int64_t b, int64_t *result) {
-  return !__builtin_sub_overflow(a, b, result);
-}
 
 /* Product of dims, each of which must be >= 0. */
 bool nnm_multiply_dims(const int64_t *dims, size_t rank, int64_t *elements);
