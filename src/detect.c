@@ -198,7 +198,7 @@ nnm_status nnm_describe_detected(const nnm_detection *detection, size_t index, n
   result.type = compat ? compat->op : kernel->name;
   result.type = nnm_arena_text(arena, result.type, strlen(result.type));
   result.name = compat ? nnm_arena_text(arena, compat->name, strlen(compat->name))
-                       : nnm_arena_printf(arena, "%s#%zu", kernel->name, index);
+                       : nnm_arena_numbered(arena, kernel->name, index);
   if (!result.name || !result.type) return nnm_fail_memory(error);
   NNM_TRY(describe_members(detection, kernel, arena, &result, error));
   NNM_TRY(describe_shapes(detection, kernel, arena, &result, error));

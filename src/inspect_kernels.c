@@ -121,7 +121,7 @@ static void write_row(nnm_text *text, const char *name, const double *row, size_
 }
 
 static const char *label_of(const nnm_kernel *kernel, size_t index, nnm_arena *arena) {
-  return kernel->compat ? kernel->compat->name : nnm_arena_printf(arena, "%s#%zu", kernel->name, index);
+  return kernel->compat ? kernel->compat->name : nnm_arena_numbered(arena, kernel->name, index);
 }
 
 static void write_feature_names(const nnm_detection *detection, bool as_json, nnm_text *text) {

@@ -43,35 +43,57 @@ static nnm_arena_chunk *add_chunk(nnm_arena *arena, size_t bytes) {
   return chunk;
 }
 
-void *nnm_arena_alloc(nnm_arena *arena, size_t count, size_t size) {
-  size_t bytes;
-  if (!nnm_multiply_size(count, size, &bytes) || bytes > SIZE_MAX / 2) return NULL;
-#ifndef NNM_ARENA_DEBUG
-  const size_t alignment = _Alignof(max_align_t);
-  bytes = (bytes + alignment - 1) / alignment * alignment;
-#endif
-  nnm_arena_chunk *chunk = arena->chunks;
+/* Room for count items of size bytes, not zeroed; *bytes is what they take. */
+static void *take(nnm_arena *arena, size_t count, size_t size, size_t *bytes) {
+  if (!nnm_multiply_size(count, size, bytes) || *bytes > SIZE_MAX / 2) return NULL;
 #ifdef NNM_ARENA_DEBUG
-  chunk = NULL;
+  nnm_arena_chunk *chunk = NULL;
+#else
+  const size_t alignment = _Alignof(max_align_t);
+  *bytes = (*bytes + alignment - 1) / alignment * alignment;
+  nnm_arena_chunk *chunk = arena->chunks;
 #endif
-  if (!chunk || chunk->capacity - arena->used < bytes) {
-    chunk = add_chunk(arena, bytes);
+  if (!chunk || chunk->capacity - arena->used < *bytes) {
+    chunk = add_chunk(arena, *bytes);
     if (!chunk) return NULL;
   }
   void *item = chunk->data + arena->used;
-  arena->used += bytes;
-  return memset(item, 0, bytes);
+  arena->used += *bytes;
+  return item;
+}
+
+void *nnm_arena_alloc(nnm_arena *arena, size_t count, size_t size) {
+  size_t bytes;
+  void *item = take(arena, count, size, &bytes);
+  return item ? memset(item, 0, bytes) : NULL;
 }
 
 char *nnm_arena_text(nnm_arena *arena, const char *text, size_t length) {
-  char *copy = nnm_arena_alloc(arena, length + 1, 1);
-  if (copy && length) memcpy(copy, text, length);
+  size_t bytes;
+  char *copy = take(arena, length + 1, 1, &bytes);
+  if (!copy) return NULL;
+  if (length) memcpy(copy, text, length);
+  copy[length] = '\0';
   return copy;
 }
 
 void *nnm_arena_copy(nnm_arena *arena, const void *items, size_t count, size_t size) {
-  void *copy = nnm_arena_alloc(arena, count, size);
+  size_t bytes;
+  void *copy = take(arena, count, size, &bytes);
   if (copy && count && size) memcpy(copy, items, count * size);
+  return copy;
+}
+
+char *nnm_arena_numbered(nnm_arena *arena, const char *text, size_t number) {
+  enum { DIGITS = 20 };
+  char digits[DIGITS + 1], *first = digits + DIGITS;
+  for (*first = '\0'; number || !*first; number /= 10) *--first = (char)('0' + number % 10);
+  *--first = '#';
+  size_t length = strlen(text), tail = (size_t)(digits + DIGITS - first), bytes;
+  char *copy = take(arena, length + tail + 1, 1, &bytes);
+  if (!copy) return NULL;
+  memcpy(copy, text, length);
+  memcpy(copy + length, first, tail + 1);
   return copy;
 }
 
@@ -81,7 +103,8 @@ char *nnm_arena_printf(nnm_arena *arena, const char *format, ...) {
   va_copy(again, arguments);
   int length = vsnprintf(NULL, 0, format, arguments);
   va_end(arguments);
-  char *text = length < 0 ? NULL : nnm_arena_alloc(arena, (size_t)length + 1, 1);
+  size_t bytes;
+  char *text = length < 0 ? NULL : take(arena, (size_t)length + 1, 1, &bytes);
   if (text) vsnprintf(text, (size_t)length + 1, format, again);
   va_end(again);
   return text;

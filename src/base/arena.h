@@ -19,6 +19,7 @@ void *nnm_arena_alloc(nnm_arena *arena, size_t count, size_t size);
 /* Copies; NULL when memory runs out. */
 char *nnm_arena_text(nnm_arena *arena, const char *text, size_t length); /* adds the NUL */
 void *nnm_arena_copy(nnm_arena *arena, const void *items, size_t count, size_t size);
+char *nnm_arena_numbered(nnm_arena *arena, const char *text, size_t number); /* "text#3" */
 char *nnm_arena_printf(nnm_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define NNM_ARENA_NEW(arena, type) ((type *)nnm_arena_alloc((arena), 1, sizeof(type)))

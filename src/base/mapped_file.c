@@ -16,11 +16,42 @@ static const unsigned char nothing[1];
  * and 0.03 s). */
 enum { SPARSELY_READ = 32 << 20 }; /* bytes */
 
+/* Up to this size a file is read: mapping one, touching it and unmapping it costs twice as much. */
+enum { READ_AT_ONCE = 64 << 10 }; /* bytes */
+
 static nnm_status fail_io(nnm_error *error, const char *path, const char *what, int code) {
   nnm_status status = code == ENOENT ? NNM_ERROR_NOT_FOUND : NNM_ERROR_IO;
   const char *remedy = code == ENOENT ? "; check the path" : code == EACCES ? "; check its permissions" : "";
   nnm_fail(error, status, NULL, "cannot %s: %s%s", what, strerror(code), remedy);
   return nnm_fail_in_file(error, status, path);
+}
+
+/* All of a small file, or what is left of one that is shrinking; 0 or errno. */
+static int read_all(int descriptor, size_t size, nnm_mapped_file *out) {
+  unsigned char *data = malloc(size);
+  if (!data) return ENOMEM;
+  size_t filled = 0;
+  while (filled < size) {
+    ssize_t got = read(descriptor, data + filled, size - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      int code = errno;
+      free(data);
+      return code;
+    }
+    if (!got) break;
+    filled += (size_t)got;
+  }
+  *out = (nnm_mapped_file){data, filled, true};
+  return 0;
+}
+
+static int map_all(int descriptor, size_t size, nnm_mapped_file *out) {
+  void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (data == MAP_FAILED) return errno;
+  if (size > SPARSELY_READ) (void)madvise(data, size, MADV_RANDOM); /* a hint: may fail */
+  *out = (nnm_mapped_file){data, size, false};
+  return 0;
 }
 
 nnm_status nnm_map_file(const char *path, nnm_mapped_file *out, nnm_error *error) {
@@ -41,20 +72,19 @@ nnm_status nnm_map_file(const char *path, nnm_mapped_file *out, nnm_error *error
   }
   if (info.st_size == 0) {
     close(descriptor);
-    *out = (nnm_mapped_file){nothing, 0};
+    *out = (nnm_mapped_file){nothing, 0, false};
     return NNM_OK;
   }
-  void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  int code = errno;
+  size_t size = (size_t)info.st_size;
+  int code = size <= READ_AT_ONCE ? read_all(descriptor, size, out) : map_all(descriptor, size, out);
   close(descriptor);
-  if (data == MAP_FAILED) return fail_io(error, path, "map", code);
-  if (info.st_size > SPARSELY_READ) (void)madvise(data, (size_t)info.st_size, MADV_RANDOM); /* a hint: may fail */
-  *out = (nnm_mapped_file){data, (size_t)info.st_size};
-  return NNM_OK;
+  return code ? fail_io(error, path, "read", code) : NNM_OK;
 }
 
 void nnm_unmap_file(nnm_mapped_file *file) {
-  if (file->data && file->data != nothing) munmap((void *)(uintptr_t)file->data, file->size);
+  void *data = (void *)(uintptr_t)file->data;
+  if (file->is_copy) free(data);
+  else if (data && data != nothing) munmap(data, file->size);
   *file = (nnm_mapped_file){0};
 }
 

@@ -55,7 +55,7 @@ static nnm_status name_kernel(assembly *a, int32_t root, size_t number, nnm_comp
     end += size;
   }
   out->op = op;
-  out->name = nnm_arena_printf(a->arena, "%s#%zu", op, number);
+  out->name = nnm_arena_numbered(a->arena, op, number);
   return out->name ? NNM_OK : nnm_fail_memory(a->error);
 }
 
