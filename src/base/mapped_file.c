@@ -20,6 +20,7 @@ enum { SPARSELY_READ = 32 << 20 }; /* bytes */
 enum { READ_AT_ONCE = 64 << 10 }; /* bytes */
 
 static nnm_status fail_io(nnm_error *error, const char *path, const char *what, int code) {
+  if (code == ENOMEM) return nnm_fail_in_file(error, nnm_fail_memory(error), path);
   nnm_status status = code == ENOENT ? NNM_ERROR_NOT_FOUND : NNM_ERROR_IO;
   const char *remedy = code == ENOENT ? "; check the path" : code == EACCES ? "; check its permissions" : "";
   nnm_fail(error, status, NULL, "cannot %s: %s%s", what, strerror(code), remedy);

@@ -53,11 +53,11 @@ bool nnm_compat_is_dummy(const char *type) {
 /* A convolution with as many groups as input channels is depthwise. The old tool looks at dimension 3, which is right for
  * images; for signals, on which it fails, the channels are dimension 1. */
 static bool is_depthwise(const nnm_ir_node *node) {
-  const json_t *group = json_object_get(node->attributes, "group");
-  if (!json_is_integer(group) || node->input_shape_count == 0) return false;
+  int64_t group;
+  if (!nnm_ir_integer(node, "group", &group) || node->input_shape_count == 0) return false;
   nnm_shape input = node->input_shapes[0];
   int channels = input.rank >= 4 ? 3 : 1;
-  return input.rank > channels && json_integer_value(group) == input.dims[channels];
+  return input.rank > channels && group == input.dims[channels];
 }
 
 const char *nnm_compat_alias(const nnm_ir_node *node) {
@@ -102,9 +102,9 @@ static nnm_status read_kernel_size(const nnm_ir_node *node, nnm_arena *arena, nn
 
 static nnm_status read_split_dim(const nnm_ir_node *node, const char *alias, nnm_arena *arena, nnm_compat_kernel *out,
                                  nnm_error *error) {
-  bool has_axis = !strcmp(alias, "split") && json_object_get(node->attributes, "axis");
+  bool has_axis = !strcmp(alias, "split") && nnm_ir_has(node, "axis");
   const char *name = has_axis ? "axis" : "split_dim";
-  out->split_dim_is_list = json_is_array(json_object_get(node->attributes, name));
+  out->split_dim_is_list = nnm_ir_is_list(node, name);
   return copy_integers(arena, node, name, &out->split_dim, &out->split_dim_count, &out->has_split_dim, error);
 }
 
@@ -158,7 +158,7 @@ nnm_status nnm_compat_read_attributes(const nnm_ir *ir, int32_t index, nnm_arena
     NNM_TRY(inputs_from_producers(ir, node, arena, out, error));
   }
   bool channels_first = (!strcmp(alias, "conv") || !strcmp(alias, "dwconv")) && out->input_tensor_count &&
-                        out->input_tensors[0].rank == 3 && json_object_get(node->attributes, "group");
+                        out->input_tensors[0].rank == 3 && nnm_ir_has(node, "group");
   if (out->input_tensor_count && out->input_tensors[0].rank > 0) {
     nnm_shape input = out->input_tensors[0];
     out->has_input_hw = input.rank == 4;

@@ -206,7 +206,8 @@ static outcome right_window(row_maker *m, nnm_compat_kernel *kernel, int32_t nod
   add(kernel, (double)size[across]);
   add(kernel, (double)stride[across]);
   if (!is_convolution) return MADE;
-  int64_t group = json_integer_value(json_object_get(ir_node->attributes, "group"));
+  int64_t group = 0;
+  (void)nnm_ir_integer(ir_node, "group", &group);
   double weights = has(kernel, "dwconv") ? 1 : (double)inputs, operations = 2;
   if (spatial != 2 && group > 1 && group <= inputs) weights = (double)(inputs / group);
   if (spatial == 2) { /* as for every image: square */

@@ -33,7 +33,7 @@ void nnm_graph_free(nnm_graph *graph) {
 
 const nnm_attribute *nnm_find_attribute(const nnm_node *node, const char *name) {
   for (uint32_t i = 0; i < node->attribute_count; i++)
-    if (!strcmp(node->attributes[i].name, name)) return &node->attributes[i];
+    if (node->attributes[i].name[0] == name[0] && !strcmp(node->attributes[i].name, name)) return &node->attributes[i];
   return NULL;
 }
 

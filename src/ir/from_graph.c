@@ -1,7 +1,6 @@
 /* nn-Meter IR from a graph, as nn-Meter 2.0's ONNX converter makes it: nodes in file order, shapes of what flows (weights
  * left out), maps of rank 4 with channels last. Where that converter leaves a node without a type, or two with one name,
  * and its own detector then fails: what computes on weights only and identities are left out, and names are made unique. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -289,79 +288,14 @@ static nnm_status make_output_shapes(conversion *c, nnm_node_id id, nnm_ir_node 
   return NNM_OK;
 }
 
-/* ------------------------------------------------------------ attributes */
-
-/* A text as Python prints bytes: b'SAME_UPPER'. */
-static json_t *bytes_json(const char *value) {
-  nnm_text text = {0};
-  char quote = strchr(value, '\'') && !strchr(value, '"') ? '"' : '\'';
-  nnm_text_printf(&text, "b%c", quote);
-  for (const unsigned char *at = (const unsigned char *)value; *at; at++) {
-    if (*at == quote || *at == '\\') nnm_text_printf(&text, "\\%c", *at);
-    else if (*at == '\t') nnm_text_add(&text, "\\t");
-    else if (*at == '\n') nnm_text_add(&text, "\\n");
-    else if (*at == '\r') nnm_text_add(&text, "\\r");
-    else if (*at < 0x20 || *at >= 0x7f) nnm_text_printf(&text, "\\x%02x", *at);
-    else nnm_text_add_bytes(&text, (const char *)at, 1);
-  }
-  nnm_text_add_bytes(&text, &quote, 1);
-  json_t *json = text.failed ? NULL : json_stringn_nocheck(text.data, text.length);
-  nnm_text_free(&text);
-  return json;
-}
-
-static json_t *integers_json(const nnm_attribute *attribute) {
-  json_t *list = json_array();
-  for (size_t i = 0; i < attribute->count; i++)
-    if (json_array_append_new(list, json_integer(attribute->as.integers[i]))) {
-      json_decref(list);
-      return NULL;
-    }
-  return list;
-}
-
-/* Tensors, graphs and lists of texts or floats are left out, as the old tool does. jansson refuses NaN and infinity, so
- * these go as texts. */
-static json_t *attribute_json(const nnm_attribute *attribute, bool *wanted) {
-  *wanted = true;
-  switch (attribute->kind) {
-  case NNM_ATTRIBUTE_INT: return json_integer(attribute->as.integer);
-  case NNM_ATTRIBUTE_INTS: return integers_json(attribute);
-  case NNM_ATTRIBUTE_TEXT: return bytes_json(attribute->as.text);
-  case NNM_ATTRIBUTE_FLOAT:
-    if (isfinite(attribute->as.number)) return json_real(attribute->as.number);
-    return json_string(isnan(attribute->as.number) ? "nan" : attribute->as.number > 0 ? "inf" : "-inf");
-  default: *wanted = false; return NULL;
-  }
-}
-
-static nnm_status make_attributes(conversion *c, const nnm_node *node, nnm_ir_node *out) {
-  json_t *object = NULL;
-  for (uint32_t i = 0; i < node->attribute_count; i++) {
-    bool wanted;
-    json_t *value = attribute_json(&node->attributes[i], &wanted);
-    if (!wanted) continue;
-    if (!object) {
-      object = json_object();
-      if (json_array_append_new(c->ir->document, object)) { /* keeps it alive */
-        json_decref(value);
-        return nnm_fail_memory(c->error);
-      }
-    }
-    if (json_object_set_new_nocheck(object, node->attributes[i].name, value)) return nnm_fail_memory(c->error);
-  }
-  out->attributes = object;
-  return NNM_OK;
-}
-
 /* ------------------------------------------------------------------ nodes */
 
 static nnm_status make_node(conversion *c, nnm_node_id id, nnm_ir_node *out) {
   const nnm_node *node = &c->graph->nodes[id];
   out->name = c->names[id];
+  out->source = node;
   out->type = nnm_intern(&c->ir->strings, node->type, strlen(node->type));
   if (!out->type) return nnm_fail_memory(c->error);
-  NNM_TRY(make_attributes(c, node, out));
   NNM_TRY(make_input_shapes(c, node, out));
   NNM_TRY(make_output_shapes(c, id, out));
   NNM_TRY(make_list(c, id, list_inbounds, &out->inbound_names, &out->inbound_count));
@@ -384,9 +318,8 @@ static nnm_status convert(conversion *c) {
   NNM_TRY(choose_nodes(c));
   NNM_TRY(make_names(c));
   NNM_TRY(index_readers(c));
-  c->ir->document = json_array();
   c->ir->nodes = NNM_ARENA_ARRAY(&c->ir->arena, nnm_ir_node, c->ir->node_count);
-  if (!c->ir->document || !c->ir->nodes) return nnm_fail_memory(c->error);
+  if (!c->ir->nodes) return nnm_fail_memory(c->error);
   for (nnm_node_id i = 0; i < c->graph->node_count; i++)
     if (c->index[i] >= 0) NNM_TRY(make_node(c, i, &c->ir->nodes[c->index[i]]));
   if (c->graph->block_count > 1) NNM_TRY(add_captured(c));

@@ -14,6 +14,7 @@ typedef struct nnm_ir_node {
   const char *name;         /* interned, unique */
   const char *type;         /* interned; NULL when the file gives none (an old get_ir that knew no shapes) */
   const json_t *attributes; /* the inner "attr" object; borrowed from the document; NULL when the file has none */
+  const nnm_node *source;   /* the graph's node whose attributes count, in an IR made from a graph; else NULL */
   size_t inbound_count, outbound_count;
   const char *const *inbound_names, *const *outbound_names; /* as written, names of no node included */
   const int32_t *inbounds;                  /* inbound_count node indices; -1 where the name is that of no node */
@@ -28,8 +29,7 @@ typedef struct nnm_ir_node {
 typedef struct nnm_ir {
   nnm_arena arena;
   nnm_strings strings;
-  json_t *document; /* as read from a file; for an IR made from a graph, a list that keeps the attributes alive */
-  bool from_file;
+  json_t *document; /* as read from a file; NULL for an IR made from a graph */
   nnm_ir_node *nodes;
   size_t node_count;
 } nnm_ir;
@@ -45,7 +45,14 @@ nnm_status nnm_ir_print(const nnm_ir *ir, char **out, nnm_error *error);
 /* The graph for our own mode; notes in the IR's nodes which graph node is which (graph_nodes). */
 nnm_status nnm_ir_to_graph(nnm_ir *ir, nnm_graph **out, nnm_error *error);
 
-/* The integers of attribute `name`: a list of integers or one integer. false when absent, null or something else. */
+/* Attributes, wherever they come from (attributes.c). Absent: false. */
+bool nnm_ir_has(const nnm_ir_node *node, const char *name);
+bool nnm_ir_is_list(const nnm_ir_node *node, const char *name);
+/* One integer; false also for null and whatever else. */
+bool nnm_ir_integer(const nnm_ir_node *node, const char *name, int64_t *out);
+/* A list of integers or one integer; false also for null and whatever else, and for more than capacity. */
 bool nnm_ir_integers(const nnm_ir_node *node, const char *name, int64_t *out, size_t capacity, size_t *count);
+/* All attributes as the document has them; NULL when there are none. *out is a new reference. */
+nnm_status nnm_ir_attributes_json(const nnm_ir_node *node, json_t **out, nnm_error *error);
 
 #endif

@@ -165,7 +165,6 @@ nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nn
   nnm_ir *ir = calloc(1, sizeof *ir);
   if (!ir) return nnm_fail_memory(error);
   ir->strings.arena = &ir->arena;
-  ir->from_file = true;
   nnm_status status = nnm_json_parse_unique(data, size, &ir->document, error);
   if (status == NNM_OK) status = read_document(ir, error);
   if (status == NNM_OK) *out = ir;

@@ -183,6 +183,16 @@ static void print_shapes(printing *p, const nnm_shape *shapes, size_t count) {
   close_list(p, count);
 }
 
+static void print_attributes(printing *p, const nnm_ir_node *node) {
+  json_t *attributes;
+  if (nnm_ir_attributes_json(node, &attributes, NULL) != NNM_OK) {
+    p->text.failed = true;
+    return;
+  }
+  print_object(p, attributes);
+  json_decref(attributes);
+}
+
 static void print_node(printing *p, const nnm_ir_node *node) {
   nnm_text_add(&p->text, "{");
   p->depth++;
@@ -190,7 +200,7 @@ static void print_node(printing *p, const nnm_ir_node *node) {
   nnm_text_add(&p->text, "{");
   p->depth++;
   print_key(p, "attr", true);
-  print_object(p, node->attributes);
+  print_attributes(p, node);
   print_key(p, "input_shape", false);
   print_shapes(p, node->input_shapes, node->input_shape_count);
   print_key(p, "output_shape", false);
@@ -239,7 +249,7 @@ static void print_nodes(printing *p, const nnm_ir *ir) {
 
 nnm_status nnm_ir_print(const nnm_ir *ir, char **out, nnm_error *error) {
   printing p = {.depth = 0};
-  if (ir->from_file) print_value(&p, ir->document);
+  if (ir->document) print_value(&p, ir->document);
   else print_nodes(&p, ir);
   if (p.too_deep) {
     nnm_text_free(&p.text);

@@ -187,12 +187,14 @@ nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_
   return role;
 }
 
+static bool is_called(const char *called, const char *name, size_t length) {
+  return called && called[0] == name[0] && !strncmp(called, name, length) && !called[length];
+}
+
 nnm_role nnm_role_named(const char *name, size_t length) {
-  for (int role = 0; role < NNM_ROLE_COUNT; role++) {
-    const nnm_role_entry *entry = &nnm_roles[role];
-    if (entry->name && strlen(entry->name) == length && !memcmp(entry->name, name, length)) return (nnm_role)role;
-    if (strlen(entry->rule_name) == length && !memcmp(entry->rule_name, name, length)) return (nnm_role)role;
-  }
+  for (int role = 0; length && role < NNM_ROLE_COUNT; role++)
+    if (is_called(nnm_roles[role].name, name, length) || is_called(nnm_roles[role].rule_name, name, length))
+      return (nnm_role)role;
   return NNM_ROLE_COUNT;
 }
 

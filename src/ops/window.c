@@ -92,6 +92,23 @@ nnm_status nnm_window_steps(const nnm_inference *inference, const nnm_node *node
   return NNM_OK;
 }
 
+static bool is_global(const nnm_window *window) {
+  for (int i = 0; i < window->spatial; i++)
+    if (window->output[i] != 1 || window->pad_begin[i] || window->pad_end[i] || window->kernel[i] != window->input[i])
+      return false;
+  return true;
+}
+
+/* Keeps the window for nnm_window_of. */
+static nnm_status keep_window(nnm_inference *inference, const nnm_node *node, const nnm_window *window,
+                              nnm_error *error) {
+  nnm_window *kept = nnm_arena_copy(&inference->shapes->arena, window, 1, sizeof *window);
+  if (!kept) return nnm_fail_memory(error);
+  kept->global = is_global(window);
+  inference->shapes->windows[node - inference->graph->nodes] = kept;
+  return NNM_OK;
+}
+
 nnm_status nnm_set_window_shape(nnm_inference *inference, const nnm_node *node, const nnm_window *window,
                                 uint32_t output, nnm_error *error) {
   int64_t dims[NNM_LIMIT_SPATIAL + 2];
@@ -99,26 +116,28 @@ nnm_status nnm_set_window_shape(nnm_inference *inference, const nnm_node *node, 
   dims[0] = window->batch;
   dims[last ? window->spatial + 1 : 1] = window->output_channels;
   memcpy(dims + (last ? 1 : 2), window->output, (size_t)window->spatial * sizeof *dims);
-  return nnm_set_shape(inference, node, output, window->spatial + 2, dims, error);
+  NNM_TRY(nnm_set_shape(inference, node, output, window->spatial + 2, dims, error));
+  return output ? NNM_OK : keep_window(inference, node, window, error);
+}
+
+/* Where shapes are those of the file no rule has run: the window is worked out here. */
+static bool work_out(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_node *node, nnm_window *out) {
+  /* a view for reading: the window functions neither read values nor set shapes */
+  nnm_inference view = {.graph = graph, .shapes = (nnm_shapes *)(uintptr_t)shapes};
+  nnm_shape_rule rule = nnm_op_shape_rule(node->op);
+  bool known = false;
+  nnm_status status = NNM_ERROR_UNSUPPORTED;
+  *out = (nnm_window){0};
+  if (nnm_op_work((nnm_op)node->op) == NNM_WORK_CONVOLUTION) status = nnm_conv_window(&view, node, out, &known, NULL);
+  else if (rule == nnm_rule_pool) status = nnm_pool_window(&view, node, out, &known, NULL);
+  else if (rule == nnm_rule_global_pool) status = nnm_global_pool_window(&view, node, out, &known, NULL);
+  out->global = is_global(out);
+  return status == NNM_OK && known;
 }
 
 bool nnm_window_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id id, nnm_window *out) {
-  /* a view for reading: the window functions neither read values nor set shapes */
-  nnm_inference view = {.graph = graph, .shapes = (nnm_shapes *)(uintptr_t)shapes};
-  const nnm_node *node = &graph->nodes[id];
-  nnm_shape_rule rule = nnm_op_shape_rule(node->op);
-  nnm_window window = {0};
-  bool known = false;
-  nnm_status status = NNM_ERROR_UNSUPPORTED;
-  if (nnm_op_work((nnm_op)node->op) == NNM_WORK_CONVOLUTION)
-    status = nnm_conv_window(&view, node, &window, &known, NULL);
-  else if (rule == nnm_rule_pool) status = nnm_pool_window(&view, node, &window, &known, NULL);
-  else if (rule == nnm_rule_global_pool) status = nnm_global_pool_window(&view, node, &window, &known, NULL);
-  if (status != NNM_OK || !known) return false;
-  window.global = true;
-  for (int i = 0; i < window.spatial; i++)
-    window.global = window.global && window.output[i] == 1 && !window.pad_begin[i] && !window.pad_end[i] &&
-                    window.kernel[i] == window.input[i];
-  *out = window;
+  const nnm_window *kept = shapes->windows[id];
+  if (!kept) return work_out(graph, shapes, &graph->nodes[id], out);
+  *out = *kept;
   return true;
 }

@@ -170,6 +170,7 @@ static nnm_status infer_node(nnm_inference *inference, nnm_node_id id, nnm_error
   const nnm_node *node = &inference->graph->nodes[id];
   node_state state = look_at_inputs(inference, node);
   nnm_shape_rule rule = nnm_op_shape_rule(node->op);
+  inference->shapes->windows[id] = NULL; /* of the turn before */
   if (rule) NNM_TRY(apply_rule(inference, rule, node, error));
   if (inference->out_of_memory) return nnm_fail_memory(error);
   state.constant =
@@ -205,10 +206,12 @@ static nnm_status allocate(nnm_inference *inference, nnm_error *error) {
   shapes->constant = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
   shapes->turns = NNM_ARENA_ARRAY(&shapes->arena, int64_t, (size_t)inference->graph->block_count);
   shapes->executed = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, (size_t)inference->graph->node_count);
+  shapes->windows =
+      NNM_ARENA_ARRAY(&shapes->arena, const nnm_window *, (size_t)inference->graph->node_count);
   inference->needed = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
   inference->tainted = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
   if (!shapes->tensors || !shapes->dtypes || !shapes->values || !shapes->constant || !shapes->turns ||
-      !shapes->executed || !inference->needed || !inference->tainted)
+      !shapes->executed || !shapes->windows || !inference->needed || !inference->tainted)
     return nnm_fail_memory(error);
   return NNM_OK;
 }

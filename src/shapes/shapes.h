@@ -20,6 +20,8 @@ typedef struct nnm_value {
   } as;
 } nnm_value;
 
+struct nnm_window; /* src/ops/ops.h */
+
 typedef struct nnm_shapes {
   nnm_arena arena;
   nnm_shape *tensors;       /* graph->tensor_count entries */
@@ -32,6 +34,8 @@ typedef struct nnm_shapes {
   uint8_t *executed; /* graph->node_count entries: 1 for nodes that run; 0 for those whose outputs are constant, and
                              * for those in a branch of an If that does not run (when that depends on the data, the
                              * dearer branch is taken to run, with a note) */
+  const struct nnm_window **windows; /* graph->node_count entries: what the shape rule made out of a convolution or
+                                      * pooling; NULL where it did not. Ask nnm_window_of */
   size_t note_count;
   const char *const *notes; /* guesses made: "Loop 'x': trip count unknown, one turn counted" */
 } nnm_shapes;

@@ -349,7 +349,10 @@ static void test_round_trip(void **state) {
     for (int32_t d = 0; d < again->nodes[i].output_shapes[0].rank; d++)
       assert_int_equal(again->nodes[i].output_shapes[0].dims[d], o.ir->nodes[i].output_shapes[0].dims[d]);
   }
-  assert_string_equal(json_string_value(json_object_get(again->nodes[0].attributes, "auto_pad")), "b'SAME_UPPER'");
+  json_t *attributes = NULL;
+  assert_int_equal(nnm_ir_attributes_json(&again->nodes[0], &attributes, &error), NNM_OK);
+  assert_string_equal(json_string_value(json_object_get(attributes, "auto_pad")), "b'SAME_UPPER'");
+  json_decref(attributes);
   nnm_ir_free(again);
   shut(&o);
 }
