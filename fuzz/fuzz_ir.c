@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (nnm_ir_to_graph(ir, &graph, NULL) == NNM_OK && nnm_infer_graph_shapes(graph, NULL, &shapes, NULL) == NNM_OK) {
     nnm_ir *again = NULL;
     detect(ir, graph, shapes);
-    if (nnm_ir_from_graph(graph, shapes, &again, NULL) == NNM_OK) detect(again, graph, shapes);
+    if (nnm_ir_from_graph(graph, shapes, NNM_IR_UNNAMED, &again, NULL) == NNM_OK) detect(again, graph, shapes);
     nnm_ir_free(again);
   }
   nnm_shapes_free(shapes);

@@ -26,7 +26,7 @@ static nnm_status detect(nnm_detection *detection, const nnm_fusion_rules *rules
   if (!model->shapes && !(detection->compat && is_document))
     return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "shapes are not inferred yet; call nnm_model_infer_shapes first");
   if (!detection->compat) return nnm_detect_kernels(model->graph, model->shapes, rules, &detection->kernels, error);
-  if (!is_document) NNM_TRY(nnm_ir_from_graph(model->graph, model->shapes, &detection->own_ir, error));
+  if (!is_document) NNM_TRY(nnm_ir_from_graph(model->graph, model->shapes, NNM_IR_UNNAMED, &detection->own_ir, error));
   detection->ir = is_document ? model->ir : detection->own_ir;
   return nnm_detect_compat_kernels(detection->ir, model->shapes ? model->graph : NULL, model->shapes, rules,
                                    &detection->kernels, error);

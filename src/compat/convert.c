@@ -52,7 +52,7 @@ bool nnm_compat_is_dummy(const char *type) {
 
 /* A convolution with as many groups as input channels is depthwise. The old tool looks at dimension 3, which is right for
  * images; for signals, on which it fails, the channels are dimension 1. */
-static bool is_depthwise(const nnm_ir_node *node) {
+bool nnm_compat_is_depthwise(const nnm_ir_node *node) {
   int64_t group;
   if (!nnm_ir_integer(node, "group", &group) || node->input_shape_count == 0) return false;
   nnm_shape input = node->input_shapes[0];
@@ -60,20 +60,21 @@ static bool is_depthwise(const nnm_ir_node *node) {
   return input.rank > channels && group == input.dims[channels];
 }
 
-const char *nnm_compat_alias(const nnm_ir_node *node) {
-  const char *type = node->type;
+const char *nnm_compat_alias_of_type(const char *type) {
   size_t low = 0, high = sizeof aliases / sizeof aliases[0];
   while (low < high) {
     size_t middle = (low + high) / 2;
     int order = strcmp(type, aliases[middle].from);
-    if (order == 0) {
-      type = aliases[middle].to;
-      break;
-    }
+    if (order == 0) return aliases[middle].to;
     if (order < 0) high = middle;
     else low = middle + 1;
   }
-  return !strcmp(type, "conv") && is_depthwise(node) ? "dwconv" : type;
+  return type;
+}
+
+const char *nnm_compat_alias(const nnm_ir_node *node) {
+  const char *alias = nnm_compat_alias_of_type(node->type);
+  return !strcmp(alias, "conv") && nnm_compat_is_depthwise(node) ? "dwconv" : alias;
 }
 
 static nnm_status copy_integers(nnm_arena *arena, const nnm_ir_node *node, const char *name, const int64_t **out,

@@ -40,18 +40,18 @@ static nnm_status group_positions(assembly *a, nnm_arena *scratch) {
 static nnm_status name_kernel(assembly *a, int32_t root, size_t number, nnm_compat_kernel *out) {
   size_t length = 0;
   for (uint32_t k = a->start[root]; k < a->start[root + 1]; k++) {
-    const char *type = operator_at(a, a->positions[k])->type;
-    if (!nnm_compat_is_dummy(type)) length += strlen(type) + 1;
+    const compat_operator *op = operator_at(a, a->positions[k]);
+    if (!op->is_dummy) length += strlen(op->type) + 1;
   }
   if (!length) return NNM_OK;
   char *op = nnm_arena_alloc(a->arena, length, 1), *end = op;
   if (!op) return nnm_fail_memory(a->error);
   for (uint32_t k = a->start[root]; k < a->start[root + 1]; k++) {
-    const char *type = operator_at(a, a->positions[k])->type;
-    if (nnm_compat_is_dummy(type)) continue;
+    const compat_operator *part = operator_at(a, a->positions[k]);
+    if (part->is_dummy) continue;
     if (end != op) *end++ = '-';
-    size_t size = strlen(type);
-    memcpy(end, type, size);
+    size_t size = strlen(part->type);
+    memcpy(end, part->type, size);
     end += size;
   }
   out->op = op;

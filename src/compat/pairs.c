@@ -9,6 +9,7 @@ typedef struct grouping {
   compat_working *work;
   const nnm_fusion_rules *rules;
   size_t count;
+  int32_t *position; /* of each operator in the order */
   uint32_t *start; /* readers of each position, ascending, each once: outs[start[i] .. end[i]) */
   uint32_t *end;
   int32_t *outs;
@@ -18,40 +19,39 @@ typedef struct grouping {
   size_t heap_count, heap_capacity;
 } grouping;
 
-static int ascending(const void *a, const void *b) {
-  int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  return (x > y) - (x < y);
-}
-
-/* Sorts and drops repetitions; returns how many are left. */
-static uint32_t unique(int32_t *list, size_t count) {
-  if (count > 1) qsort(list, count, sizeof *list, ascending);
-  uint32_t kept = 0;
-  for (size_t i = 0; i < count; i++)
-    if (!i || list[i] != list[kept - 1]) list[kept++] = list[i];
-  return kept;
-}
-
-static nnm_status index_outs(grouping *g) {
+/* Lists the readers of groups of positions: those that read `owner[p]`'s members p, ascending, each once; owner -1 is
+ * left out. All reads are gone through by ascending reader, so that nothing has to be sorted. */
+static nnm_status list_readers(grouping *g, const int32_t *owner, uint32_t **start, uint32_t **end, int32_t **outs) {
   compat_working *work = g->work;
-  size_t edges = 0;
-  int32_t *position = NNM_ARENA_ARRAY(&work->arena, int32_t, (size_t)work->operator_count);
-  g->start = NNM_ARENA_ARRAY(&work->arena, uint32_t, g->count + 1);
-  g->end = NNM_ARENA_ARRAY(&work->arena, uint32_t, g->count + 1);
-  if (!position || !g->start || !g->end) return nnm_fail_memory(work->error);
-  for (size_t i = 0; i < g->count; i++) position[work->order[i]] = (int32_t)i;
-  for (size_t i = 0; i < g->count; i++)
-    for (int32_t e = work->operators[work->order[i]].first_out; e >= 0; e = work->edges[e].next_out) edges++;
-  g->outs = NNM_ARENA_ARRAY(&work->arena, int32_t, edges);
-  if (!g->outs) return nnm_fail_memory(work->error);
-  uint32_t at = 0;
-  for (size_t i = 0; i < g->count; i++) {
-    g->start[i] = at;
-    for (int32_t e = work->operators[work->order[i]].first_out; e >= 0; e = work->edges[e].next_out)
-      g->outs[at++] = position[work->edges[e].to];
-    g->end[i] = g->start[i] + unique(g->outs + g->start[i], at - g->start[i]);
+  *start = NNM_ARENA_ARRAY(&work->arena, uint32_t, g->count + 1);
+  *end = NNM_ARENA_ARRAY(&work->arena, uint32_t, g->count + 1);
+  if (!*start || !*end) return nnm_fail_memory(work->error);
+  for (int pass = 0; pass < 2; pass++) {
+    for (size_t reader = 0; reader < g->count; reader++)
+      for (int32_t e = work->operators[work->order[reader]].first_in; e >= 0; e = work->edges[e].next_in) {
+        int32_t of = owner[g->position[work->edges[e].from]];
+        if (of < 0) continue;
+        if (!pass) (*start)[of + 1]++; /* room; one that reads twice counts twice */
+        else if ((*end)[of] == (*start)[of] || (*outs)[(*end)[of] - 1] != (int32_t)reader)
+          (*outs)[(*end)[of]++] = (int32_t)reader;
+      }
+    if (pass) break;
+    for (size_t i = 0; i < g->count; i++) (*start)[i + 1] += (*start)[i];
+    memcpy(*end, *start, (g->count + 1) * sizeof **end);
+    *outs = NNM_ARENA_ARRAY(&work->arena, int32_t, (*start)[g->count]);
+    if (!*outs) return nnm_fail_memory(work->error);
   }
   return NNM_OK;
+}
+
+/* The readers of each position. */
+static nnm_status index_outs(grouping *g) {
+  compat_working *work = g->work;
+  int32_t *self = NNM_ARENA_ARRAY(&work->arena, int32_t, g->count);
+  g->position = NNM_ARENA_ARRAY(&work->arena, int32_t, (size_t)work->operator_count);
+  if (!self || !g->position) return nnm_fail_memory(work->error);
+  for (size_t i = 0; i < g->count; i++) g->position[work->order[i]] = self[i] = (int32_t)i;
+  return list_readers(g, self, &g->start, &g->end, &g->outs);
 }
 
 static const char *type_at(const grouping *g, int32_t position) {
@@ -121,25 +121,13 @@ static nnm_status group_tree(grouping *g, int32_t root) {
 /* What the old tool lists as a kernel's consumers: the readers of a chain's end; of all members where kernels are trees,
  * members themselves included. */
 static nnm_status list_outs(grouping *g, compat_groups *out) {
-  compat_working *work = g->work;
-  uint32_t *start = NNM_ARENA_ARRAY(&work->arena, uint32_t, g->count + 2);
-  size_t total = 0;
   bool trees = g->rules->multi_consumer != NNM_MULTI_CONSUMER_NEVER;
-  for (size_t i = 0; i < g->count; i++) total += g->end[i] - g->start[i];
-  int32_t *outs = NNM_ARENA_ARRAY(&work->arena, int32_t, total);
-  if (!start || !outs) return nnm_fail_memory(work->error);
-  for (size_t i = 0; i < g->count; i++) {
-    if (!trees && g->tail[g->root[i]] != (int32_t)i) continue;
-    start[g->root[i] + 2] += g->end[i] - g->start[i];
-  }
-  for (size_t i = 2; i < g->count + 2; i++) start[i] += start[i - 1];
-  for (size_t i = 0; i < g->count; i++) {
-    if (!trees && g->tail[g->root[i]] != (int32_t)i) continue;
-    for (uint32_t k = g->start[i]; k < g->end[i]; k++) outs[start[g->root[i] + 1]++] = g->outs[k];
-  }
-  uint32_t *end = NNM_ARENA_ARRAY(&work->arena, uint32_t, g->count);
-  if (!end) return nnm_fail_memory(work->error);
-  for (size_t i = 0; i < g->count; i++) end[i] = start[i] + unique(outs + start[i], start[i + 1] - start[i]);
+  int32_t *owner = NNM_ARENA_ARRAY(&g->work->arena, int32_t, g->count), *outs;
+  uint32_t *start, *end;
+  if (!owner) return nnm_fail_memory(g->work->error);
+  for (size_t i = 0; i < g->count; i++)
+    owner[i] = trees || g->tail[g->root[i]] == (int32_t)i ? g->root[i] : -1;
+  NNM_TRY(list_readers(g, owner, &start, &end, &outs));
   *out = (compat_groups){g->root, start, end, outs};
   return NNM_OK;
 }

@@ -10,19 +10,59 @@ enum { REFRESH_TURNS = 64, REFRESH_NAMES = 64 };
 /* ------------------------------------------------------------- operators */
 
 int32_t nnm_compat_type_id(compat_working *work, const char *type, const char **interned) {
-  size_t length = strlen(type);
-  *interned = nnm_intern(&work->strings, type, length);
-  int32_t *id = *interned ? nnm_strings_value(&work->strings, type, length) : NULL;
-  if (!id) return -1;
+  *interned = nnm_intern(&work->strings, type, strlen(type));
+  if (!*interned) return -1;
+  int32_t *id = nnm_interned_value(*interned);
   if (*id < 0) *id = work->type_count++;
   return *id;
 }
 
+/* What becomes of all nodes of one type. */
+typedef struct aliased_type {
+  const char *type;
+  int32_t type_id;
+  bool is_dummy, may_be_depthwise;
+} aliased_type;
+
+typedef struct aliasing {
+  nnm_strings types; /* of nodes -> index into items */
+  aliased_type *items;
+  int32_t count;
+} aliasing;
+
+static const aliased_type *alias_type(compat_working *work, aliasing *a, const char *type) {
+  int32_t *index = nnm_strings_value(&a->types, type, strlen(type));
+  if (!index) return NULL;
+  if (*index >= 0) return &a->items[*index];
+  const char *alias = nnm_compat_alias_of_type(type);
+  aliased_type item = {.is_dummy = nnm_compat_is_dummy(alias), .may_be_depthwise = !strcmp(alias, "conv")};
+  item.type_id = nnm_compat_type_id(work, alias, &item.type);
+  if (item.type_id < 0) return NULL;
+  *index = a->count++;
+  a->items[*index] = item;
+  return &a->items[*index];
+}
+
+static bool set_type(compat_working *work, aliasing *a, const nnm_ir_node *node, compat_operator *op) {
+  const aliased_type *aliased = alias_type(work, a, node->type);
+  if (!aliased) return false;
+  op->alive = true;
+  op->type = aliased->type;
+  op->type_id = aliased->type_id;
+  op->is_dummy = aliased->is_dummy;
+  if (aliased->may_be_depthwise && nnm_compat_is_depthwise(node))
+    op->type_id = nnm_compat_type_id(work, "dwconv", &op->type);
+  return op->type_id >= 0;
+}
+
 static nnm_status add_operators(compat_working *work) {
-  work->operators = NNM_ARENA_ARRAY(&work->arena, compat_operator, (size_t)work->node_count * 2);
-  int32_t *self = NNM_ARENA_ARRAY(&work->arena, int32_t, (size_t)work->node_count);
-  if (!work->operators || !self) return nnm_fail_memory(work->error);
-  for (int32_t i = 0; i < work->node_count; i++) {
+  size_t count = (size_t)work->node_count;
+  aliasing a = {.types.arena = &work->arena, .items = NNM_ARENA_ARRAY(&work->arena, aliased_type, count)};
+  work->operators = NNM_ARENA_ARRAY(&work->arena, compat_operator, count * 2);
+  int32_t *self = NNM_ARENA_ARRAY(&work->arena, int32_t, count);
+  if (!work->operators || !self || !a.items) return nnm_fail_memory(work->error);
+  bool made = true;
+  for (int32_t i = 0; made && i < work->node_count; i++) {
     const nnm_ir_node *node = &work->ir->nodes[i];
     self[i] = i;
     compat_operator *op = &work->operators[i];
@@ -34,13 +74,11 @@ static nnm_status add_operators(compat_working *work) {
                             .last_in = -1,
                             .first_out = -1,
                             .last_out = -1};
-    if (!node->type) continue;
-    op->type_id = nnm_compat_type_id(work, nnm_compat_alias(node), &op->type);
-    if (op->type_id < 0) return nnm_fail_memory(work->error);
-    op->alive = true;
+    if (node->type) made = set_type(work, &a, node, op);
   }
+  nnm_strings_free(&a.types);
   work->operator_count = work->node_count;
-  return NNM_OK;
+  return made ? NNM_OK : nnm_fail_memory(work->error);
 }
 
 /* --------------------------------------------------------- inbound lists */
@@ -77,7 +115,7 @@ static nnm_status copy_inbounds(compat_working *work, inbound_list *lists) {
       int32_t id = node->inbounds[k];
       /* a node without a type is left out with its edges: the old tool cannot read it at all */
       if (id >= 0 && !work->operators[id].alive) continue;
-      if (id < 0) status = number_unknown(&names, &unknown, node->inbound_names[k], &id);
+      if (id == -1) status = number_unknown(&names, &unknown, node->inbound_names[k], &id);
       lists[i].items[lists[i].count++] = id;
     }
   }
@@ -96,7 +134,7 @@ typedef struct bypass {
 } bypass;
 
 static bool is_dummy(const compat_working *work, int32_t id) {
-  return !is_unknown(work, id) && nnm_compat_is_dummy(work->operators[id].type);
+  return !is_unknown(work, id) && work->operators[id].is_dummy;
 }
 
 static nnm_status create_bypass(compat_working *work, const inbound_list *lists, bypass *b) {

@@ -15,7 +15,7 @@ typedef struct compat_operator {
   const char *type; /* interned in working.strings; NULL: not part of the graph */
   int32_t type_id;
   int32_t ir_node; /* whose attributes and shapes count: of a block, those of its first operator */
-  bool alive, is_block;
+  bool alive, is_block, is_dummy; /* dummy: Const, Identity, Placeholder: no kernel */
   uint32_t member_count;
   const int32_t *members;                         /* IR nodes */
   int32_t first_in, last_in, first_out, last_out; /* edges; -1: none */
@@ -30,7 +30,7 @@ typedef struct compat_edge {
 typedef struct compat_working {
   const nnm_ir *ir;
   nnm_arena arena; /* scratch of one detection */
-  nnm_strings strings;
+  nnm_strings strings; /* types -> ids */
   nnm_error *error;
   compat_operator *operators; /* room for 2 * node_count */
   int32_t operator_count, node_count;
@@ -74,8 +74,10 @@ typedef struct compat_groups {
 nnm_status nnm_compat_group(compat_working *work, const nnm_fusion_rules *rules, compat_groups *out);
 
 /* What the old tool calls a type: "Conv" -> "conv"; an unknown type stays (convert.c). */
-const char *nnm_compat_alias(const nnm_ir_node *node);
-bool nnm_compat_is_dummy(const char *type); /* Const, Identity, Placeholder: no kernel */
+const char *nnm_compat_alias(const nnm_ir_node *node); /* "dwconv" where the node is depthwise */
+const char *nnm_compat_alias_of_type(const char *type);
+bool nnm_compat_is_depthwise(const nnm_ir_node *node);
+bool nnm_compat_is_dummy(const char *type);
 
 /* Attributes and shapes of a kernel's first node under the old tool's names (convert.c). arena keeps the arrays. */
 nnm_status nnm_compat_read_attributes(const nnm_ir *ir, int32_t node, nnm_arena *arena, nnm_compat_kernel *out,

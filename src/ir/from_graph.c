@@ -14,11 +14,13 @@ typedef struct conversion {
   nnm_ir *ir;
   nnm_error *error;
   nnm_tensor_id *source;  /* per tensor: the tensor it is a plain copy of, else itself */
-  const char **names;     /* per node of the main graph: unique */
+  const char **names;     /* per node of the main graph: unique; NULL when nobody wants them */
   int32_t *index;         /* per node: in the IR, or -1 */
   uint8_t *is_kept;       /* per node: it is in the IR, or a slice that the first slice of its tensor stands for */
   nnm_node_id *slice_of;  /* per tensor: the first slice of it, or -1 */
-  uint32_t *reader_start; /* per tensor: nodes that read it, in file order, one that reads twice listed twice */
+  bool has_slices;
+  uint32_t *reader_start; /* per tensor: nodes that read it, in file order, one that reads twice listed twice; NULL when
+                           * that matters to nothing in the IR */
   nnm_node_id *readers;
 } conversion;
 
@@ -72,6 +74,7 @@ static nnm_status choose_nodes(conversion *c) {
     if (!c->is_kept[i]) continue;
     const nnm_node *node = &graph->nodes[i];
     nnm_tensor_id sliced = is_slice(node) && node->input_count ? source_of(c, node->inputs[0]) : -1;
+    c->has_slices |= is_slice(node);
     if (sliced >= 0 && c->slice_of[sliced] >= 0) continue;
     if (sliced >= 0) c->slice_of[sliced] = i;
     c->index[i] = (int32_t)c->ir->node_count++;
@@ -166,14 +169,6 @@ static void add_name(name_list *list, const char *name) {
   list->count++;
 }
 
-static void list_inbounds(const conversion *c, nnm_node_id id, name_list *list) {
-  const nnm_node *node = &c->graph->nodes[id];
-  for (uint32_t k = 0; k < node->input_count; k++) {
-    nnm_node_id producer = producer_of(c, source_of(c, node->inputs[k]));
-    if (producer >= 0) add_name(list, c->names[producer]);
-  }
-}
-
 static void list_sibling_outputs(const conversion *c, nnm_node_id id, name_list *list) {
   nnm_tensor_id sliced = source_of(c, c->graph->nodes[id].inputs[0]);
   for (uint32_t r = c->reader_start[sliced]; r < c->reader_start[sliced + 1]; r++) {
@@ -195,16 +190,32 @@ static void list_outbounds(const conversion *c, nnm_node_id id, name_list *list)
   }
 }
 
-static nnm_status make_list(conversion *c, nnm_node_id id, void (*fill)(const conversion *, nnm_node_id, name_list *),
-                            const char *const **out, size_t *count) {
+static nnm_status make_outbounds(conversion *c, nnm_node_id id, nnm_ir_node *out) {
   name_list list = {NULL, 0};
-  fill(c, id, &list);
+  list_outbounds(c, id, &list);
   list.items = NNM_ARENA_ARRAY(&c->ir->arena, const char *, list.count);
   if (!list.items) return nnm_fail_memory(c->error);
-  *count = list.count;
   list.count = 0;
-  fill(c, id, &list);
-  *out = list.items;
+  list_outbounds(c, id, &list);
+  out->outbound_names = list.items;
+  out->outbound_count = list.count;
+  return NNM_OK;
+}
+
+/* As IR nodes number what they read: a node that is left out by a number of its own. */
+static int32_t number_of(const conversion *c, nnm_node_id id) { return c->index[id] >= 0 ? c->index[id] : -2 - id; }
+static nnm_node_id node_of(const nnm_ir *ir, int32_t number) {
+  return number >= 0 ? ir->nodes[number].graph_nodes[0] : -2 - number;
+}
+
+static nnm_status make_inbounds(conversion *c, const nnm_node *node, nnm_ir_node *out) {
+  int32_t *inbounds = NNM_ARENA_ARRAY(&c->ir->arena, int32_t, node->input_count);
+  if (!inbounds) return nnm_fail_memory(c->error);
+  for (uint32_t k = 0; k < node->input_count; k++) {
+    nnm_node_id producer = producer_of(c, source_of(c, node->inputs[k]));
+    if (producer >= 0) inbounds[out->inbound_count++] = number_of(c, producer);
+  }
+  out->inbounds = inbounds;
   return NNM_OK;
 }
 
@@ -218,14 +229,25 @@ static nnm_status add_captured(conversion *c) {
       if (!reader || nnm_op_work((nnm_op)c->graph->nodes[c->readers[r]].op) != NNM_WORK_CONTROL) continue;
       bool listed = false;
       for (size_t k = 0; k < reader->inbound_count && !listed; k++)
-        listed = reader->inbound_names[k] == c->names[producer];
+        listed = reader->inbounds[k] == number_of(c, producer);
       if (listed || reader->inbound_count >= 64) continue; /* connected is all it has to be */
-      const char **names = NNM_ARENA_ARRAY(&c->ir->arena, const char *, reader->inbound_count + 1);
-      if (!names) return nnm_fail_memory(c->error);
-      memcpy(names, reader->inbound_names, reader->inbound_count * sizeof *names);
-      names[reader->inbound_count++] = c->names[producer];
-      reader->inbound_names = names;
+      int32_t *inbounds = NNM_ARENA_ARRAY(&c->ir->arena, int32_t, reader->inbound_count + 1);
+      if (!inbounds) return nnm_fail_memory(c->error);
+      memcpy(inbounds, reader->inbounds, reader->inbound_count * sizeof *inbounds);
+      inbounds[reader->inbound_count++] = number_of(c, producer);
+      reader->inbounds = inbounds;
     }
+  }
+  return NNM_OK;
+}
+
+static nnm_status name_inbounds(conversion *c) {
+  for (size_t i = 0; i < c->ir->node_count; i++) {
+    nnm_ir_node *node = &c->ir->nodes[i];
+    const char **names = NNM_ARENA_ARRAY(&c->ir->arena, const char *, node->inbound_count);
+    if (!names) return nnm_fail_memory(c->error);
+    for (size_t k = 0; k < node->inbound_count; k++) names[k] = c->names[node_of(c->ir, node->inbounds[k])];
+    node->inbound_names = names;
   }
   return NNM_OK;
 }
@@ -292,46 +314,35 @@ static nnm_status make_output_shapes(conversion *c, nnm_node_id id, nnm_ir_node 
 
 static nnm_status make_node(conversion *c, nnm_node_id id, nnm_ir_node *out) {
   const nnm_node *node = &c->graph->nodes[id];
-  out->name = c->names[id];
+  out->type = node->type;
   out->source = node;
-  out->type = nnm_intern(&c->ir->strings, node->type, strlen(node->type));
-  if (!out->type) return nnm_fail_memory(c->error);
   NNM_TRY(make_input_shapes(c, node, out));
   NNM_TRY(make_output_shapes(c, id, out));
-  NNM_TRY(make_list(c, id, list_inbounds, &out->inbound_names, &out->inbound_count));
-  return make_list(c, id, list_outbounds, &out->outbound_names, &out->outbound_count);
+  NNM_TRY(make_inbounds(c, node, out));
+  if (!c->names) return NNM_OK;
+  out->name = c->names[id];
+  return make_outbounds(c, id, out);
 }
 
-static nnm_status resolve_inbounds(conversion *c) {
-  for (size_t i = 0; i < c->ir->node_count; i++) {
-    nnm_ir_node *node = &c->ir->nodes[i];
-    int32_t *inbounds = NNM_ARENA_ARRAY(&c->ir->arena, int32_t, node->inbound_count);
-    if (!inbounds) return nnm_fail_memory(c->error);
-    for (size_t k = 0; k < node->inbound_count; k++)
-      inbounds[k] = c->index[*nnm_interned_value(node->inbound_names[k])];
-    node->inbounds = inbounds;
-  }
-  return NNM_OK;
-}
-
-static nnm_status convert(conversion *c) {
+static nnm_status convert(conversion *c, nnm_ir_names names) {
   NNM_TRY(choose_nodes(c));
-  NNM_TRY(make_names(c));
-  NNM_TRY(index_readers(c));
+  if (names == NNM_IR_NAMED) NNM_TRY(make_names(c));
+  if (c->names || c->has_slices || c->graph->block_count > 1) NNM_TRY(index_readers(c));
   c->ir->nodes = NNM_ARENA_ARRAY(&c->ir->arena, nnm_ir_node, c->ir->node_count);
   if (!c->ir->nodes) return nnm_fail_memory(c->error);
   for (nnm_node_id i = 0; i < c->graph->node_count; i++)
     if (c->index[i] >= 0) NNM_TRY(make_node(c, i, &c->ir->nodes[c->index[i]]));
   if (c->graph->block_count > 1) NNM_TRY(add_captured(c));
-  return resolve_inbounds(c);
+  return c->names ? name_inbounds(c) : NNM_OK;
 }
 
-nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir **out, nnm_error *error) {
+nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir_names names, nnm_ir **out,
+                             nnm_error *error) {
   nnm_ir *ir = calloc(1, sizeof *ir);
   if (!ir) return nnm_fail_memory(error);
   ir->strings.arena = &ir->arena;
   conversion c = {.graph = graph, .shapes = shapes, .ir = ir, .error = error};
-  nnm_status status = convert(&c);
+  nnm_status status = convert(&c, names);
   if (status == NNM_OK) *out = ir;
   else nnm_ir_free(ir);
   return status;

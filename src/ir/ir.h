@@ -11,13 +11,15 @@
 #include "shapes/shapes.h"
 
 typedef struct nnm_ir_node {
-  const char *name;         /* interned, unique */
+  const char *name;         /* interned, unique; NULL in an IR made without names */
   const char *type;         /* interned; NULL when the file gives none (an old get_ir that knew no shapes) */
   const json_t *attributes; /* the inner "attr" object; borrowed from the document; NULL when the file has none */
   const nnm_node *source;   /* the graph's node whose attributes count, in an IR made from a graph; else NULL */
   size_t inbound_count, outbound_count;
   const char *const *inbound_names, *const *outbound_names; /* as written, names of no node included */
-  const int32_t *inbounds;                  /* inbound_count node indices; -1 where the name is that of no node */
+  /* inbound_count node indices; -1 where the name is that of no node; in an IR made from a graph -2 - its number there
+   * for a node that another one stands for. */
+  const int32_t *inbounds;
   bool has_input_shapes, has_output_shapes; /* whether the file has such a list, perhaps an empty one */
   size_t input_shape_count, output_shape_count;
   const nnm_shape *input_shapes, *output_shapes; /* dims < 0: symbolic; rank -1: null in the file */
@@ -37,9 +39,15 @@ typedef struct nnm_ir {
 void nnm_ir_free(nnm_ir *ir); /* NULL is fine */
 
 nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nnm_error *error);
+typedef enum nnm_ir_names {
+  NNM_IR_NAMED,  /* a whole document, to be printed */
+  NNM_IR_UNNAMED /* without the names of nodes, inbounds and outbounds: kernel detection needs none */
+} nnm_ir_names;
+
 /* As the old tool's ONNX converter would make it (see docs/differences.md for where we are right instead). graph and
  * shapes must outlive the IR. */
-nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir **out, nnm_error *error);
+nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir_names names, nnm_ir **out,
+                             nnm_error *error);
 /* JSON text with indent 4 and keys sorted at every level, byte for byte as Python's json writes it; malloc'ed. */
 nnm_status nnm_ir_print(const nnm_ir *ir, char **out, nnm_error *error);
 /* The graph for our own mode; notes in the IR's nodes which graph node is which (graph_nodes). */

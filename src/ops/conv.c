@@ -203,7 +203,7 @@ nnm_status nnm_rule_conv(nnm_inference *inference, const nnm_node *node, nnm_err
   nnm_window window = {0};
   bool known = false;
   NNM_TRY(nnm_conv_window(inference, node, &window, &known, error));
-  return known ? nnm_set_window_shape(inference, node, &window, 0, error) : NNM_OK;
+  return known ? nnm_settle_window(inference, node, &window, error) : NNM_OK;
 }
 
 nnm_status nnm_rule_conv_transpose(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
@@ -231,7 +231,7 @@ nnm_status nnm_rule_causal_conv(nnm_inference *inference, const nnm_node *node, 
   bool known = false;
   NNM_TRY(nnm_conv_window(inference, node, &window, &known, error));
   if (!known) return NNM_OK;
-  NNM_TRY(nnm_set_window_shape(inference, node, &window, 0, error));
+  NNM_TRY(nnm_settle_window(inference, node, &window, error));
   int64_t state[3] = {window.batch, window.input_channels, window.pad_begin[0]};
   return nnm_set_shape(inference, node, 1, 3, state, error);
 }

@@ -80,7 +80,7 @@ nnm_status nnm_rule_pool(nnm_inference *inference, const nnm_node *node, nnm_err
   if (!known) return NNM_OK;
   nnm_set_dtype(inference, node, 1, NNM_DTYPE_I64); /* MaxPool's indices */
   NNM_TRY(nnm_set_window_shape(inference, node, &window, 1, error));
-  return nnm_set_window_shape(inference, node, &window, 0, error);
+  return nnm_settle_window(inference, node, &window, error);
 }
 
 /* Any rank: the shape needs no window. */

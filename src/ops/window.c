@@ -92,23 +92,6 @@ nnm_status nnm_window_steps(const nnm_inference *inference, const nnm_node *node
   return NNM_OK;
 }
 
-static bool is_global(const nnm_window *window) {
-  for (int i = 0; i < window->spatial; i++)
-    if (window->output[i] != 1 || window->pad_begin[i] || window->pad_end[i] || window->kernel[i] != window->input[i])
-      return false;
-  return true;
-}
-
-/* Keeps the window for nnm_window_of. */
-static nnm_status keep_window(nnm_inference *inference, const nnm_node *node, const nnm_window *window,
-                              nnm_error *error) {
-  nnm_window *kept = nnm_arena_copy(&inference->shapes->arena, window, 1, sizeof *window);
-  if (!kept) return nnm_fail_memory(error);
-  kept->global = is_global(window);
-  inference->shapes->windows[node - inference->graph->nodes] = kept;
-  return NNM_OK;
-}
-
 nnm_status nnm_set_window_shape(nnm_inference *inference, const nnm_node *node, const nnm_window *window,
                                 uint32_t output, nnm_error *error) {
   int64_t dims[NNM_LIMIT_SPATIAL + 2];
@@ -116,8 +99,24 @@ nnm_status nnm_set_window_shape(nnm_inference *inference, const nnm_node *node, 
   dims[0] = window->batch;
   dims[last ? window->spatial + 1 : 1] = window->output_channels;
   memcpy(dims + (last ? 1 : 2), window->output, (size_t)window->spatial * sizeof *dims);
-  NNM_TRY(nnm_set_shape(inference, node, output, window->spatial + 2, dims, error));
-  return output ? NNM_OK : keep_window(inference, node, window, error);
+  return nnm_set_shape(inference, node, output, window->spatial + 2, dims, error);
+}
+
+static bool is_global(const nnm_window *window) {
+  for (int i = 0; i < window->spatial; i++)
+    if (window->output[i] != 1 || window->pad_begin[i] || window->pad_end[i] || window->kernel[i] != window->input[i])
+      return false;
+  return true;
+}
+
+nnm_status nnm_settle_window(nnm_inference *inference, const nnm_node *node, const nnm_window *window,
+                             nnm_error *error) {
+  NNM_TRY(nnm_set_window_shape(inference, node, window, 0, error));
+  nnm_window *kept = nnm_arena_copy(&inference->shapes->arena, window, 1, sizeof *window);
+  if (!kept) return nnm_fail_memory(error);
+  kept->global = is_global(window);
+  inference->shapes->windows[node - inference->graph->nodes] = kept;
+  return NNM_OK;
 }
 
 /* Where shapes are those of the file no rule has run: the window is worked out here. */

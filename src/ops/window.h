@@ -20,9 +20,13 @@ nnm_status nnm_window_image(const nnm_inference *inference, const nnm_node *node
 nnm_status nnm_window_steps(const nnm_inference *inference, const nnm_node *node, nnm_window *out, nnm_error *error);
 /* The layout a node's image has: its flag, or what its operator says. */
 nnm_layout nnm_node_layout(const nnm_node *node);
-/* Sets output 0 (and further outputs up to count) to the window's output. */
+/* Sets the shape of an output to the window's output. */
 nnm_status nnm_set_window_shape(nnm_inference *inference, const nnm_node *node, const nnm_window *window,
                                 uint32_t output, nnm_error *error);
+
+/* The same for output 0, and keeps the window for nnm_window_of. */
+nnm_status nnm_settle_window(nnm_inference *inference, const nnm_node *node, const nnm_window *window,
+                             nnm_error *error);
 
 typedef enum nnm_auto_pad { NNM_PAD_EXPLICIT, NNM_PAD_SAME_UPPER, NNM_PAD_SAME_LOWER, NNM_PAD_VALID } nnm_auto_pad;
 nnm_status nnm_window_auto_pad(const nnm_inference *inference, const nnm_node *node, nnm_auto_pad *out,

@@ -120,7 +120,7 @@ static nnm_status answer_model(const json_t *request, json_t *result, nnm_error 
   nnm_status status = nnm_model_read_file(json_string_value(json_object_get(request, "model")), NULL, &model, error);
   if (status != NNM_OK) return status;
   status = nnm_model_infer_shapes(model, NULL, error);
-  if (status == NNM_OK && !model->ir) status = nnm_ir_from_graph(model->graph, model->shapes, &ir, error);
+  if (status == NNM_OK && !model->ir) status = nnm_ir_from_graph(model->graph, model->shapes, NNM_IR_NAMED, &ir, error);
   if (status == NNM_OK) {
     answer_rules(request, result, ir ? ir : model->ir, model->graph, model->shapes);
     add_ir(request, result, ir ? ir : model->ir);

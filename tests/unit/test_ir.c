@@ -340,7 +340,7 @@ static void test_round_trip(void **state) {
   (void)state;
   opened o = open_text(onnx_text);
   nnm_ir *again = NULL;
-  assert_int_equal(nnm_ir_from_graph(o.graph, o.shapes, &again, &error), NNM_OK);
+  assert_int_equal(nnm_ir_from_graph(o.graph, o.shapes, NNM_IR_NAMED, &again, &error), NNM_OK);
   assert_int_equal(again->node_count, o.ir->node_count);
   for (size_t i = 0; i < again->node_count; i++) {
     assert_string_equal(again->nodes[i].name, o.ir->nodes[i].name);

@@ -48,7 +48,7 @@ static nnm_status walk(const nnm_fusion_rules *rules) {
   if (status == NNM_OK) status = nnm_infer_graph_shapes(graph, NULL, &shapes, &error);
   if (status == NNM_OK) status = nnm_detect_compat_kernels(ir, graph, shapes, rules, &kernels, &error);
   if (status == NNM_OK) status = nnm_compat_kernels_json(kernels, &json, &error);
-  if (status == NNM_OK) status = nnm_ir_from_graph(graph, shapes, &again, &error);
+  if (status == NNM_OK) status = nnm_ir_from_graph(graph, shapes, NNM_IR_NAMED, &again, &error);
   if (status == NNM_OK) status = nnm_ir_print(again, &again_text, &error);
   json_decref(json);
   free(text);
