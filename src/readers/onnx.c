@@ -51,14 +51,14 @@ static int probe(const unsigned char *data, size_t size) {
   nnm_wire_message message = nnm_wire_open(&file, &nnm_onnx_model_probe, data, size);
   nnm_wire_field field = {0};
   bool has_version = false, has_graph = false;
-  while ((size_t)(message.cursor.at - data) < PROBED_BYTES && !has_graph && nnm_wire_next(&message, &field)) {
+  while ((size_t)(message.at - data) < PROBED_BYTES && !has_graph && nnm_wire_next(&message, &field)) {
     if (!is_plausible(&field)) return 0;
     has_version |= field.number == MODEL_IR_VERSION;
     has_graph |= field.number == MODEL_GRAPH;
   }
   if (has_version && has_graph) return 2;
   /* cut short, with much text in front, or in an unusual order */
-  return has_graph || (has_version && message.cursor.at > data + 2) ? 1 : 0;
+  return has_graph || (has_version && message.at > data + 2) ? 1 : 0;
 }
 
 /* ---- reading */
@@ -144,7 +144,7 @@ static nnm_status read_model(onnx_reader *reader, const unsigned char *data, siz
 }
 
 static void free_reader(onnx_reader *reader) {
-  onnx_stack *stacks[] = {&reader->inputs, &reader->outputs,   &reader->attributes,
+  onnx_stack *stacks[] = {&reader->inputs, &reader->outputs,   &reader->raw_attributes, &reader->attributes,
                           &reader->values, &reader->functions, &reader->input_uses};
   for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) free(stacks[i]->items);
   nnm_text_free(&reader->name);
@@ -160,6 +160,7 @@ static nnm_status read_onnx(const unsigned char *data, size_t size, nnm_graph **
   onnx_reader reader = {.file = {data, error, budget + INLINING_BUDGET},
                         .inputs.item_size = sizeof(nnm_tensor_id),
                         .outputs.item_size = sizeof(nnm_tensor_id),
+                        .raw_attributes.item_size = sizeof(nnm_wire_field),
                         .attributes.item_size = sizeof(nnm_attribute),
                         .functions.item_size = sizeof(onnx_function),
                         .input_uses.item_size = sizeof(onnx_input_use)};

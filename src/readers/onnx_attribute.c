@@ -28,14 +28,47 @@ typedef struct raw_attribute {
   uint32_t count;       /* ... of so many */
 } raw_attribute;
 
+static double float_of(uint64_t bits) {
+  uint32_t word = (uint32_t)bits;
+  float number;
+  memcpy(&number, &word, sizeof number);
+  return number;
+}
+
+/* Appends numbers of a list to reader->values. */
+static nnm_status collect_numbers(onnx_reader *reader, const nnm_wire_field *field) {
+  bool is_float = field->number == ATTRIBUTE_FLOATS, damaged = false;
+  NNM_TRY(nnm_wire_spend(&reader->file, field->size));
+  size_t at = 0;
+  uint64_t number;
+  while (nnm_wire_number(field, is_float ? NNM_WIRE_FIXED32 : NNM_WIRE_VARINT, &at, &number, &damaged)) {
+    if (reader->values.count == NNM_LIMIT_LIST_ITEMS)
+      return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
+                           "an attribute of more than %d numbers; store them as a tensor", NNM_LIMIT_LIST_ITEMS);
+    double as_double = float_of(number);
+    NNM_TRY(nnm_onnx_push(reader, &reader->values, is_float ? (void *)&as_double : (void *)&number));
+  }
+  if (!damaged) return NNM_OK;
+  return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, field->bytes,
+                       "an attribute whose numbers are none; the file is damaged: fetch or export it again");
+}
+
+/* Counts a field that may hold the value, or a part of it; numbers are kept as they come, for read_list. */
+static nnm_status count_value(onnx_reader *reader, const nnm_wire_field *field, raw_attribute *attribute) {
+  if (!attribute->count++) attribute->first = *field;
+  bool is_list = field->number == ATTRIBUTE_INTS || field->number == ATTRIBUTE_FLOATS;
+  return is_list ? collect_numbers(reader, field) : NNM_OK;
+}
+
 /* Some writers add zeros of other kinds: the type says which value counts. */
 static nnm_status rescan_attribute(onnx_reader *reader, raw_attribute *attribute) {
   nnm_wire_message message =
       nnm_wire_open(&reader->file, &nnm_onnx_attribute, attribute->whole.bytes, attribute->whole.size);
   nnm_wire_field field = {0};
   attribute->count = 0;
+  reader->values.count = 0;
   while (nnm_wire_next(&message, &field))
-    if (field.number == attribute->value_field && !attribute->count++) attribute->first = field;
+    if (field.number == attribute->value_field) NNM_TRY(count_value(reader, &field, attribute));
   NNM_TRY(message.status);
   if (attribute->count) return NNM_OK;
   return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, attribute->whole.bytes,
@@ -48,14 +81,16 @@ static nnm_status scan_attribute(onnx_reader *reader, raw_attribute *attribute) 
       nnm_wire_open(&reader->file, &nnm_onnx_attribute, attribute->whole.bytes, attribute->whole.size);
   nnm_wire_field field = {0};
   uint64_t type = 0;
+  reader->values.count = 0;
+  reader->values.item_size = 8;
   while (nnm_wire_next(&message, &field)) {
     switch (field.number) {
     case ATTRIBUTE_NAME: attribute->name = field; break;
     case ATTRIBUTE_REFERENCE: attribute->reference = field; break;
     case ATTRIBUTE_TYPE: type = field.value; break;
     default:
-      if (!attribute->count) attribute->first = field;
-      if (field.number == attribute->first.number) attribute->count++;
+      if (attribute->count && field.number != attribute->first.number) break;
+      NNM_TRY(count_value(reader, &field, attribute));
     }
   }
   NNM_TRY(message.status);
@@ -72,13 +107,6 @@ static nnm_status set_int(onnx_reader *reader, const nnm_wire_field *field, nnm_
   attribute->kind = NNM_ATTRIBUTE_INT;
   attribute->as.integer = (int64_t)field->value;
   return NNM_OK;
-}
-
-static double float_of(uint64_t bits) {
-  uint32_t word = (uint32_t)bits;
-  float number;
-  memcpy(&number, &word, sizeof number);
-  return number;
 }
 
 static nnm_status set_float(onnx_reader *reader, const nnm_wire_field *field, nnm_attribute *attribute) {
@@ -119,51 +147,33 @@ static nnm_status set_graph(onnx_reader *reader, const nnm_wire_field *field, nn
   return nnm_graph_builder_end_block(reader->builder, reader->file.error);
 }
 
-/* ---- lists: collected on reader->values, then copied in one piece */
-
-static nnm_status collect_numbers(onnx_reader *reader, const nnm_wire_field *field) {
-  bool is_float = field->number == ATTRIBUTE_FLOATS, damaged = false;
-  NNM_TRY(nnm_wire_spend(&reader->file, field->size));
-  size_t at = 0;
-  uint64_t number;
-  while (nnm_wire_number(field, is_float ? NNM_WIRE_FIXED32 : NNM_WIRE_VARINT, &at, &number, &damaged)) {
-    if (reader->values.count == NNM_LIMIT_LIST_ITEMS)
-      return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
-                           "an attribute of more than %d numbers; store them as a tensor", NNM_LIMIT_LIST_ITEMS);
-    double as_double = float_of(number);
-    NNM_TRY(nnm_onnx_push(reader, &reader->values, is_float ? (void *)&as_double : (void *)&number));
-  }
-  if (!damaged) return NNM_OK;
-  return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, field->bytes,
-                       "an attribute whose numbers are none; the file is damaged: fetch or export it again");
-}
-
-static nnm_status collect_text(onnx_reader *reader, const nnm_wire_field *field) {
-  const char *text;
-  NNM_TRY(nnm_onnx_text(reader, field, &text));
-  return nnm_onnx_push(reader, &reader->values, &text);
-}
+/* ---- lists: what is collected on reader->values is copied in one piece */
 
 _Static_assert(sizeof(const char *) <= 8 && sizeof(double) == 8, "list elements fit into reader->values");
 
-static nnm_status read_list(onnx_reader *reader, const raw_attribute *raw, nnm_attribute *attribute) {
-  bool is_text = raw->value_field == ATTRIBUTE_STRINGS;
-  attribute->kind = is_text                                ? NNM_ATTRIBUTE_TEXTS
-                    : raw->value_field == ATTRIBUTE_FLOATS ? NNM_ATTRIBUTE_FLOATS
-                                                           : NNM_ATTRIBUTE_INTS;
-  reader->values.item_size = is_text ? sizeof(const char *) : 8;
+static nnm_status collect_texts(onnx_reader *reader, const raw_attribute *raw) {
   nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_attribute, raw->whole.bytes, raw->whole.size);
   nnm_wire_field field = {0};
-  while (raw->count && nnm_wire_next(&message, &field))
-    if (field.number == raw->value_field)
-      NNM_TRY(is_text ? collect_text(reader, &field) : collect_numbers(reader, &field));
-  NNM_TRY(message.status);
+  reader->values.item_size = sizeof(const char *);
+  while (raw->count && nnm_wire_next(&message, &field)) {
+    if (field.number != ATTRIBUTE_STRINGS) continue;
+    const char *text;
+    NNM_TRY(nnm_onnx_text(reader, &field, &text));
+    NNM_TRY(nnm_onnx_push(reader, &reader->values, &text));
+  }
+  return message.status;
+}
+
+static nnm_status read_list(onnx_reader *reader, const raw_attribute *raw, nnm_attribute *attribute) {
+  attribute->kind = raw->value_field == ATTRIBUTE_STRINGS  ? NNM_ATTRIBUTE_TEXTS
+                    : raw->value_field == ATTRIBUTE_FLOATS ? NNM_ATTRIBUTE_FLOATS
+                                                           : NNM_ATTRIBUTE_INTS;
+  if (attribute->kind == NNM_ATTRIBUTE_TEXTS) NNM_TRY(collect_texts(reader, raw));
   void *items = nnm_arena_copy(nnm_graph_builder_arena(reader->builder), reader->values.items, reader->values.count,
                                reader->values.item_size);
   if (!items) return nnm_fail_memory(reader->file.error);
   attribute->count = reader->values.count;
   attribute->as.integers = items;
-  reader->values.count = 0;
   return NNM_OK;
 }
 

@@ -147,7 +147,7 @@ typedef struct raw_node {
   nnm_wire_field whole;
   nnm_node node; /* name, type, domain */
   const char *overload;
-  size_t first_input, first_output, first_attribute; /* on the reader's stacks */
+  size_t first_input, first_output, first_raw_attribute, first_attribute; /* on the reader's stacks */
 } raw_node;
 
 static nnm_status push_port(onnx_reader *reader, const nnm_wire_field *field) {
@@ -163,6 +163,14 @@ static nnm_status read_domain(onnx_reader *reader, const nnm_wire_field *field, 
   return *domain ? NNM_OK : nnm_fail_memory(reader->file.error);
 }
 
+/* Attributes are read when the rest is known. */
+static nnm_status keep_attribute(onnx_reader *reader, const raw_node *raw, const nnm_wire_field *field) {
+  if (reader->raw_attributes.count - raw->first_raw_attribute >= NNM_LIMIT_ATTRIBUTES)
+    return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes, "node %zu has more than %d attributes",
+                         reader->node_count, NNM_LIMIT_ATTRIBUTES);
+  return nnm_onnx_push(reader, &reader->raw_attributes, field);
+}
+
 /* Everything but the attributes. */
 static nnm_status read_node_head(onnx_reader *reader, raw_node *raw) {
   nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_node, raw->whole.bytes, raw->whole.size);
@@ -174,6 +182,7 @@ static nnm_status read_node_head(onnx_reader *reader, raw_node *raw) {
     case NODE_NAME: NNM_TRY(nnm_onnx_scoped_name(reader, &field, &raw->node.name)); break;
     case NODE_OP_TYPE: NNM_TRY(nnm_onnx_name(reader, &field, &raw->node.type)); break;
     case NODE_DOMAIN: NNM_TRY(read_domain(reader, &field, &raw->node.domain)); break;
+    case NODE_ATTRIBUTE: NNM_TRY(keep_attribute(reader, raw, &field)); break;
     case NODE_OVERLOAD: NNM_TRY(nnm_onnx_name(reader, &field, &raw->overload)); break;
     default: break;
     }
@@ -187,15 +196,12 @@ static nnm_status read_node_head(onnx_reader *reader, raw_node *raw) {
 }
 
 static nnm_status read_attributes(onnx_reader *reader, const raw_node *raw) {
-  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_node_attributes, raw->whole.bytes, raw->whole.size);
-  nnm_wire_field field = {0};
-  while (nnm_wire_next(&message, &field)) {
-    if (reader->attributes.count - raw->first_attribute >= NNM_LIMIT_ATTRIBUTES)
-      return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field.bytes, "node %zu has more than %d attributes",
-                           reader->node_count, NNM_LIMIT_ATTRIBUTES);
+  size_t end = reader->raw_attributes.count;
+  for (size_t i = raw->first_raw_attribute; i < end; i++) {
+    nnm_wire_field field = *ONNX_ITEM(reader->raw_attributes, nnm_wire_field, i); /* bodies push more: the stack moves */
     NNM_TRY(nnm_onnx_read_attribute(reader, &field, NULL));
   }
-  return message.status;
+  return NNM_OK;
 }
 
 static nnm_status add_node(onnx_reader *reader, raw_node *raw) {
@@ -219,6 +225,7 @@ nnm_status nnm_onnx_read_node(onnx_reader *reader, const nnm_wire_field *field) 
                   .overload = empty,
                   .first_input = reader->inputs.count,
                   .first_output = reader->outputs.count,
+                  .first_raw_attribute = reader->raw_attributes.count,
                   .first_attribute = reader->attributes.count};
   if (reader->scope) NNM_TRY(nnm_wire_spend(&reader->file, INLINED_NODE_STEPS));
   NNM_TRY(read_node_head(reader, &raw));
@@ -232,6 +239,7 @@ nnm_status nnm_onnx_read_node(onnx_reader *reader, const nnm_wire_field *field) 
   reader->node_count++;
   reader->inputs.count = raw.first_input;
   reader->outputs.count = raw.first_output;
+  reader->raw_attributes.count = raw.first_raw_attribute;
   reader->attributes.count = raw.first_attribute;
   return NNM_OK;
 }

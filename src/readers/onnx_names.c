@@ -8,8 +8,19 @@ static size_t character_length(const unsigned char *text, size_t left) {
   return *text ? nnm_utf8_length((const char *)text, left) : 0;
 }
 
+/* Eight bytes of ASCII, none of them NUL. */
+static bool is_plain(const unsigned char *text) {
+  uint64_t word;
+  memcpy(&word, text, sizeof word);
+  return !(((word - UINT64_C(0x0101010101010101)) | word) & UINT64_C(0x8080808080808080));
+}
+
 static bool is_utf8(const unsigned char *text, size_t size) {
   for (size_t at = 0; at < size;) {
+    if (size - at >= 8 && is_plain(text + at)) {
+      at += 8;
+      continue;
+    }
     size_t length = text[at] < 0x80 && text[at] ? 1 : character_length(text + at, size - at);
     if (!length) return false;
     at += length;

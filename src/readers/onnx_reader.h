@@ -35,6 +35,7 @@ typedef struct onnx_reader {
   nnm_wire_file file;
   nnm_graph_builder *builder;
   onnx_stack inputs, outputs; /* nnm_tensor_id */
+  onnx_stack raw_attributes;  /* nnm_wire_field: of nodes whose head is being read */
   onnx_stack attributes;      /* nnm_attribute */
   onnx_stack values;          /* 8-byte elements of attribute lists */
   nnm_text name;              /* for putting names together */

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { KEY_TYPE_BITS = 3, LARGEST_FIELD_NUMBER = (1 << 29) - 1 };
 
@@ -27,20 +28,51 @@ nnm_status nnm_wire_spend(nnm_wire_file *file, uint64_t steps) {
 
 nnm_wire_message nnm_wire_open(nnm_wire_file *file, const nnm_wire_schema *schema, const unsigned char *bytes,
                                size_t size) {
-  nnm_cursor cursor = {file->data, bytes, bytes + size, false};
-  return (nnm_wire_message){file, schema, cursor, NNM_OK};
+  return (nnm_wire_message){file, schema, bytes, bytes + size, NNM_OK};
 }
 
-/* A number of 7 bits per byte, lowest first. */
-static uint64_t read_varint(nnm_cursor *cursor) {
-  uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    uint8_t byte = nnm_cursor_u8(cursor);
-    value |= (uint64_t)(byte & 0x7f) << shift;
-    if (byte < 0x80) return value;
+/* A number of 7 bits per byte, lowest first. Gives where it ends; NULL when it is none or does not end. */
+static const unsigned char *read_long_varint(const unsigned char *at, const unsigned char *end, uint64_t *value) {
+  *value = 0;
+  for (unsigned shift = 0; shift < 64 && at < end; shift += 7) {
+    *value |= (uint64_t)(*at & 0x7f) << shift;
+    if (*at++ < 0x80) return at;
   }
-  cursor->failed = true;
-  return 0;
+  return NULL;
+}
+
+/* Nearly all are of one byte. */
+static inline const unsigned char *read_varint(const unsigned char *at, const unsigned char *end, uint64_t *value) {
+  if (at == end || *at >= 0x80) return read_long_varint(at, end, value);
+  *value = *at;
+  return at + 1;
+}
+
+static const unsigned char *read_fixed(const unsigned char *at, const unsigned char *end, size_t size,
+                                       uint64_t *value) {
+  if ((size_t)(end - at) < size) return NULL;
+  *value = 0;
+  memcpy(value, at, size); /* little-endian, as all the reader is */
+  return at + size;
+}
+
+/* Reads the value after a key. Gives where it ends; NULL: the wire type is none, or the message ends too early. */
+static inline const unsigned char *read_value(const unsigned char *at, const unsigned char *end,
+                                              nnm_wire_field *field) {
+  switch (field->type) {
+  case NNM_WIRE_BYTES: {
+    uint64_t size;
+    at = read_varint(at, end, &size);
+    if (!at || size > (size_t)(end - at)) return NULL;
+    field->bytes = at;
+    field->size = (size_t)size;
+    return at + size;
+  }
+  case NNM_WIRE_VARINT: return read_varint(at, end, &field->value);
+  case NNM_WIRE_FIXED64: return read_fixed(at, end, 8, &field->value);
+  case NNM_WIRE_FIXED32: return read_fixed(at, end, 4, &field->value);
+  default: return NULL;
+  }
 }
 
 static bool fault(nnm_wire_message *message, const unsigned char *at, const char *what) {
@@ -50,47 +82,33 @@ static bool fault(nnm_wire_message *message, const unsigned char *at, const char
   return false;
 }
 
-/* Reads the value after a key. false: the wire type is none, or the message ends too early. */
-static bool read_value(nnm_cursor *cursor, nnm_wire_field *field) {
-  switch (field->type) {
-  case NNM_WIRE_VARINT: field->value = read_varint(cursor); break;
-  case NNM_WIRE_FIXED64: field->value = nnm_cursor_u64(cursor); break;
-  case NNM_WIRE_FIXED32: field->value = nnm_cursor_u32(cursor); break;
-  case NNM_WIRE_BYTES: {
-    uint64_t size = read_varint(cursor);
-    if (cursor->failed || size > nnm_cursor_left(cursor)) return false;
-    field->size = (size_t)size;
-    field->bytes = nnm_cursor_take(cursor, field->size);
-    break;
-  }
-  default: return false;
-  }
-  return !cursor->failed;
-}
-
+/* The position is kept in a variable, not in the message, until a wanted field is found: most are stepped over. */
 bool nnm_wire_next(nnm_wire_message *message, nnm_wire_field *field) {
-  nnm_cursor *cursor = &message->cursor;
   const nnm_wire_schema *schema = message->schema;
-  while (message->status == NNM_OK && nnm_cursor_left(cursor)) {
-    if (!message->file->budget) {
-      message->status = nnm_wire_spend(message->file, 1);
-      return false;
-    }
-    message->file->budget--;
-    const unsigned char *start = cursor->at;
-    uint64_t key = read_varint(cursor);
+  const unsigned char *at = message->at, *end = message->end;
+  uint64_t steps = message->status == NNM_OK ? message->file->budget : 0;
+  while (at < end && steps) {
+    const unsigned char *start = at;
+    uint64_t key;
+    steps--;
+    at = read_varint(at, end, &key);
     uint64_t number = key >> KEY_TYPE_BITS;
-    if (cursor->failed || number == 0 || number > LARGEST_FIELD_NUMBER)
+    if (!at || number == 0 || number > LARGEST_FIELD_NUMBER)
       return fault(message, start, "there is no protobuf field");
-    field->number = (uint32_t)number;
-    field->type = (uint8_t)(1U << (key & 7));
-    field->bytes = start;
-    field->size = 0;
-    if (!read_value(cursor, field)) return fault(message, start, "a field has an impossible length or type");
+    nnm_wire_field found = {.number = (uint32_t)number, .type = (uint8_t)(1U << (key & 7)), .bytes = start};
+    at = read_value(at, end, &found);
+    if (!at) return fault(message, start, "a field has an impossible length or type");
     if (number >= schema->count || !schema->accepts[number]) continue;
-    if (!(schema->accepts[number] & field->type)) return fault(message, start, "a field has the wrong type");
+    if (!(schema->accepts[number] & found.type)) return fault(message, start, "a field has the wrong type");
+    *field = found;
+    message->at = at;
+    message->file->budget = steps;
     return true;
   }
+  if (message->status != NNM_OK) return false;
+  message->at = at;
+  message->file->budget = steps;
+  if (at < end) message->status = nnm_wire_spend(message->file, 1);
   return false;
 }
 
@@ -100,13 +118,13 @@ bool nnm_wire_number(const nnm_wire_field *field, uint8_t element_type, size_t *
     return (*at)++ == 0;
   }
   if (*at >= field->size) return false;
-  nnm_cursor cursor = nnm_cursor_over(field->bytes + *at, field->size - *at);
   nnm_wire_field element = {.type = element_type};
-  if (!read_value(&cursor, &element)) {
+  const unsigned char *next = read_value(field->bytes + *at, field->bytes + field->size, &element);
+  if (!next) {
     *damaged = true;
     return false;
   }
-  *at += nnm_cursor_offset(&cursor);
+  *at = (size_t)(next - field->bytes);
   *number = element.value;
   return true;
 }

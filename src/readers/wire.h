@@ -8,7 +8,10 @@
 #ifndef NNM_READERS_WIRE_H
 #define NNM_READERS_WIRE_H
 
-#include "base/cursor.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/status.h"
 
 /* Sets of wire types, for schemas. */
@@ -38,7 +41,7 @@ typedef struct nnm_wire_file {
 typedef struct nnm_wire_message {
   nnm_wire_file *file;
   const nnm_wire_schema *schema;
-  nnm_cursor cursor;
+  const unsigned char *at, *end;
   nnm_status status; /* set when nnm_wire_next gave up */
 } nnm_wire_message;
 
