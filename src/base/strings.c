@@ -14,7 +14,7 @@ typedef struct text_header {
   int32_t value;
 } text_header;
 
-enum { FIRST_CAPACITY = 256, GROWTH = 4 };
+enum { FIRST_CAPACITY = 256 };
 
 static uint64_t word_at(const unsigned char *at) {
   uint64_t word;
@@ -66,7 +66,7 @@ static nnm_strings_slot *find_slot(const nnm_strings *strings, const char *text,
 }
 
 static int grow(nnm_strings *strings) {
-  size_t capacity = strings->capacity ? strings->capacity * GROWTH : FIRST_CAPACITY;
+  size_t capacity = strings->capacity ? strings->capacity * 2 : FIRST_CAPACITY;
   nnm_strings_slot *slots = calloc(capacity, sizeof *slots);
   if (!slots) return 0;
   for (size_t i = 0; i < strings->capacity; i++) {
@@ -84,7 +84,7 @@ static int grow(nnm_strings *strings) {
 static const char *find_or_add(nnm_strings *strings, const char *text, size_t length) {
   const char *end = length ? memchr(text, '\0', length) : NULL;
   if (end) length = (size_t)(end - text);
-  if (length > UINT32_MAX || (strings->count * 2 >= strings->capacity && !grow(strings))) return NULL;
+  if (length > UINT32_MAX || (strings->count * 4 >= strings->capacity * 3 && !grow(strings))) return NULL;
   /* names come from files that may have been made to collide: where memory lies is not known to who made them */
   uint64_t hash = hash_bytes(text, length, (uintptr_t)strings->arena);
   nnm_strings_slot *slot = find_slot(strings, text, length, hash);

@@ -56,21 +56,13 @@ static const unsigned char *read_fixed(const unsigned char *at, const unsigned c
   return at + size;
 }
 
-/* Reads the value after a key. Gives where it ends; NULL: the wire type is none, or the message ends too early. */
-static inline const unsigned char *read_value(const unsigned char *at, const unsigned char *end,
-                                              nnm_wire_field *field) {
-  switch (field->type) {
-  case NNM_WIRE_BYTES: {
-    uint64_t size;
-    at = read_varint(at, end, &size);
-    if (!at || size > (size_t)(end - at)) return NULL;
-    field->bytes = at;
-    field->size = (size_t)size;
-    return at + size;
-  }
-  case NNM_WIRE_VARINT: return read_varint(at, end, &field->value);
-  case NNM_WIRE_FIXED64: return read_fixed(at, end, 8, &field->value);
-  case NNM_WIRE_FIXED32: return read_fixed(at, end, 4, &field->value);
+/* A number of the wire type. Gives where it ends; NULL: the type is none of a number, or the message ends too early. */
+static inline const unsigned char *read_number(uint8_t type, const unsigned char *at, const unsigned char *end,
+                                               uint64_t *value) {
+  switch (type) {
+  case NNM_WIRE_VARINT: return read_varint(at, end, value);
+  case NNM_WIRE_FIXED64: return read_fixed(at, end, 8, value);
+  case NNM_WIRE_FIXED32: return read_fixed(at, end, 4, value);
   default: return NULL;
   }
 }
@@ -82,25 +74,30 @@ static bool fault(nnm_wire_message *message, const unsigned char *at, const char
   return false;
 }
 
-/* The position is kept in a variable, not in the message, until a wanted field is found: most are stepped over. */
+/* All is kept in variables until a wanted field is found: most are stepped over. */
 bool nnm_wire_next(nnm_wire_message *message, nnm_wire_field *field) {
   const nnm_wire_schema *schema = message->schema;
   const unsigned char *at = message->at, *end = message->end;
   uint64_t steps = message->status == NNM_OK ? message->file->budget : 0;
   while (at < end && steps) {
-    const unsigned char *start = at;
-    uint64_t key;
+    const unsigned char *start = at, *bytes = at;
+    uint64_t key, value = 0, size = 0;
     steps--;
     at = read_varint(at, end, &key);
     uint64_t number = key >> KEY_TYPE_BITS;
+    uint8_t type = (uint8_t)(1U << (key & 7));
     if (!at || number == 0 || number > LARGEST_FIELD_NUMBER)
       return fault(message, start, "there is no protobuf field");
-    nnm_wire_field found = {.number = (uint32_t)number, .type = (uint8_t)(1U << (key & 7)), .bytes = start};
-    at = read_value(at, end, &found);
+    if (type != NNM_WIRE_BYTES) {
+      at = read_number(type, at, end, &value);
+    } else if ((at = read_varint(at, end, &size))) {
+      bytes = at;
+      at = size <= (uint64_t)(end - at) ? at + size : NULL;
+    }
     if (!at) return fault(message, start, "a field has an impossible length or type");
     if (number >= schema->count || !schema->accepts[number]) continue;
-    if (!(schema->accepts[number] & found.type)) return fault(message, start, "a field has the wrong type");
-    *field = found;
+    if (!(schema->accepts[number] & type)) return fault(message, start, "a field has the wrong type");
+    *field = (nnm_wire_field){(uint32_t)number, type, value, bytes, (size_t)size};
     message->at = at;
     message->file->budget = steps;
     return true;
@@ -118,13 +115,8 @@ bool nnm_wire_number(const nnm_wire_field *field, uint8_t element_type, size_t *
     return (*at)++ == 0;
   }
   if (*at >= field->size) return false;
-  nnm_wire_field element = {.type = element_type};
-  const unsigned char *next = read_value(field->bytes + *at, field->bytes + field->size, &element);
-  if (!next) {
-    *damaged = true;
-    return false;
-  }
-  *at = (size_t)(next - field->bytes);
-  *number = element.value;
-  return true;
+  const unsigned char *next = read_number(element_type, field->bytes + *at, field->bytes + field->size, number);
+  *damaged |= !next;
+  if (next) *at = (size_t)(next - field->bytes);
+  return next != NULL;
 }
