@@ -104,11 +104,12 @@ char *nnm_arena_printf(nnm_arena *arena, const char *format, ...) {
   va_list arguments, again;
   va_start(arguments, format);
   va_copy(again, arguments);
-  int length = vsnprintf(NULL, 0, format, arguments);
+  /* it mostly fits into what is left */
+  size_t room = arena->chunks ? arena->chunks->capacity - arena->used : 0, bytes;
+  int length = vsnprintf(room ? (char *)arena->chunks->data + arena->used : NULL, room, format, arguments);
   va_end(arguments);
-  size_t bytes;
   char *text = length < 0 ? NULL : take(arena, (size_t)length + 1, 1, &bytes);
-  if (text) vsnprintf(text, (size_t)length + 1, format, again);
+  if (text && (size_t)length >= room) vsnprintf(text, (size_t)length + 1, format, again);
   va_end(again);
   return text;
 }

@@ -82,8 +82,6 @@ static int grow(nnm_strings *strings) {
 }
 
 static const char *find_or_add(nnm_strings *strings, const char *text, size_t length) {
-  const char *end = length ? memchr(text, '\0', length) : NULL;
-  if (end) length = (size_t)(end - text);
   if (length > UINT32_MAX || (strings->count * 4 >= strings->capacity * 3 && !grow(strings))) return NULL;
   /* names come from files that may have been made to collide: where memory lies is not known to who made them */
   uint64_t hash = hash_bytes(text, length, (uintptr_t)strings->arena);

@@ -15,7 +15,8 @@ typedef struct nnm_strings {
 
 void nnm_strings_free(nnm_strings *strings); /* frees the table; the texts belong to the arena */
 
-/* The one copy of text (need not be NUL-terminated; an embedded NUL ends it). NULL when memory runs out. */
+/* The one copy of text, NUL-terminated; text itself need not be. A NUL inside makes it another text, though it shows as
+ * far as there only: readers refuse such names. NULL when memory runs out. */
 const char *nnm_intern(nnm_strings *strings, const char *text, size_t length);
 
 /* A number attached to an interned text, for maps from names to ids. New texts start at -1. The place lives as long as

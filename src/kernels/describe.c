@@ -114,11 +114,16 @@ nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, 
 
 /* ----------------------------------------------- kernels known by name only */
 
+/* Nothing ranks above a convolution. */
+static bool is_highest(nnm_role role) {
+  return role != NNM_ROLE_COUNT && nnm_roles[role].rank == nnm_roles[NNM_ROLE_CONV].rank;
+}
+
 /* The highest-ranking role among the parts of a name such as "conv-bn-relu"; NNM_ROLE_COUNT when none is known. */
 static nnm_role role_of_name(const char *name) {
   static const char global[] = "global-avgpool"; /* the one part with a "-" of its own */
   nnm_role best = NNM_ROLE_COUNT;
-  while (name && *name) {
+  while (name && *name && !is_highest(best)) {
     size_t length = strcspn(name, "-");
     if (!strncmp(name, global, sizeof global - 1)) length = sizeof global - 1;
     nnm_role role = nnm_role_named(name, length);

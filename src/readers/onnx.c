@@ -136,6 +136,8 @@ static nnm_status set_origin(onnx_reader *reader, const model_parts *parts) {
 
 static nnm_status read_model(onnx_reader *reader, const unsigned char *data, size_t size) {
   model_parts parts = {0};
+  reader->empty = nnm_graph_builder_intern(reader->builder, "", 0);
+  if (!reader->empty) return nnm_fail_memory(reader->file.error);
   NNM_TRY(scan_model(reader, data, size, &parts));
   NNM_TRY(scan_functions(reader, data, size));
   NNM_TRY(set_origin(reader, &parts));

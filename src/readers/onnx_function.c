@@ -85,14 +85,14 @@ static nnm_status bind(onnx_reader *reader, onnx_scope *scope, const nnm_wire_fi
 
 /* An Identity node from one tensor to another, for a function that hands an input on. */
 static nnm_status pass_through(onnx_reader *reader, nnm_tensor_id from, nnm_tensor_id to) {
-  nnm_node node = {.name = nnm_graph_builder_intern(reader->builder, "", 0),
+  nnm_node node = {.name = reader->empty,
                    .type = nnm_graph_builder_intern(reader->builder, "Identity", 8),
-                   .domain = nnm_graph_builder_intern(reader->builder, "", 0),
+                   .domain = reader->empty,
                    .inputs = &from,
                    .input_count = 1,
                    .outputs = &to,
                    .output_count = 1};
-  if (!node.name || !node.type || !node.domain) return nnm_fail_memory(reader->file.error);
+  if (!node.type) return nnm_fail_memory(reader->file.error);
   node.op = (int32_t)nnm_op_of_onnx(node.domain, node.type);
   return nnm_graph_builder_node(reader->builder, &node, NULL, reader->file.error);
 }

@@ -159,8 +159,8 @@ static nnm_status push_port(onnx_reader *reader, const nnm_wire_field *field) {
 
 static nnm_status read_domain(onnx_reader *reader, const nnm_wire_field *field, const char **domain) {
   NNM_TRY(nnm_onnx_name(reader, field, domain));
-  if (!strcmp(*domain, "ai.onnx")) *domain = nnm_graph_builder_intern(reader->builder, "", 0);
-  return *domain ? NNM_OK : nnm_fail_memory(reader->file.error);
+  if (!strcmp(*domain, "ai.onnx")) *domain = reader->empty;
+  return NNM_OK;
 }
 
 /* Attributes are read when the rest is known. */
@@ -218,8 +218,7 @@ static nnm_status add_node(onnx_reader *reader, raw_node *raw) {
 }
 
 nnm_status nnm_onnx_read_node(onnx_reader *reader, const nnm_wire_field *field) {
-  const char *empty = nnm_graph_builder_intern(reader->builder, "", 0);
-  if (!empty) return nnm_fail_memory(reader->file.error);
+  const char *empty = reader->empty;
   raw_node raw = {.whole = *field,
                   .node = {.name = empty, .type = empty, .domain = empty},
                   .overload = empty,

@@ -8,7 +8,7 @@ static size_t character_length(const unsigned char *text, size_t left) {
   return *text ? nnm_utf8_length((const char *)text, left) : 0;
 }
 
-/* Eight bytes of ASCII, none of them NUL. */
+/* Eight bytes, all of them ASCII and none NUL. */
 static bool is_plain(const unsigned char *text) {
   uint64_t word;
   memcpy(&word, text, sizeof word);
@@ -16,11 +16,10 @@ static bool is_plain(const unsigned char *text) {
 }
 
 static bool is_utf8(const unsigned char *text, size_t size) {
-  for (size_t at = 0; at < size;) {
-    if (size - at >= 8 && is_plain(text + at)) {
-      at += 8;
-      continue;
-    }
+  size_t start = 0;
+  while (size - start >= 8 && is_plain(text + start)) start += 8;
+  if (size >= 8 && size - start < 8 && is_plain(text + size - 8)) return true;
+  for (size_t at = start; at < size;) {
     size_t length = text[at] < 0x80 && text[at] ? 1 : character_length(text + at, size - at);
     if (!length) return false;
     at += length;

@@ -38,6 +38,7 @@ typedef struct onnx_reader {
   onnx_stack raw_attributes;  /* nnm_wire_field: of nodes whose head is being read */
   onnx_stack attributes;      /* nnm_attribute */
   onnx_stack values;          /* 8-byte elements of attribute lists */
+  const char *empty;          /* "", interned */
   nnm_text name;              /* for putting names together */
   int body_depth;             /* If/Loop/Scan bodies around the current node */
   size_t node_count;          /* read so far, for messages */
