@@ -33,21 +33,20 @@ typedef struct batch {
  * counts, never negative, hence the largest is at most twice the highest threshold: that is the upper bound here, and
  * half the lowest threshold the lower one (reached by kernel sizes 1 and 3, split at 2). */
 static void find_range(const nnm_forest *forest, forest_range *range) {
-  for (uint32_t i = 0; i < NNM_FOREST_MOST_FEATURES; i++) {
-    range->low[i] = INFINITY;
-    range->high[i] = -INFINITY;
-  }
+  enum { LEAVES = NNM_FOREST_MOST_FEATURES }; /* the place of what leaves have instead of thresholds: no jump is needed */
+  float low[LEAVES + 1], high[LEAVES + 1];
+  for (uint32_t i = 0; i <= LEAVES; i++) low[i] = INFINITY, high[i] = -INFINITY;
   for (uint32_t i = 0; i < forest->node_count; i++) {
     uint32_t feature = forest->nodes[i].split & 0xff;
-    if (feature == NNM_FOREST_LEAF) continue;
+    uint32_t at = feature < LEAVES ? feature : LEAVES;
     float threshold = forest->nodes[i].at.threshold;
-    if (threshold < range->low[feature]) range->low[feature] = threshold;
-    if (threshold > range->high[feature]) range->high[feature] = threshold;
+    low[at] = threshold < low[at] ? threshold : low[at];
+    high[at] = threshold > high[at] ? threshold : high[at];
   }
-  for (uint32_t i = 0; i < NNM_FOREST_MOST_FEATURES; i++) {
-    if (range->low[i] > range->high[i]) continue; /* never asked about */
-    range->low[i] *= range->low[i] > 0 ? 0.5f : 2.0f;
-    range->high[i] *= range->high[i] > 0 ? 2.0f : 0.5f;
+  for (uint32_t i = 0; i < LEAVES; i++) {
+    bool asked = low[i] <= high[i];
+    range->low[i] = asked ? low[i] * (low[i] > 0 ? 0.5f : 2.0f) : INFINITY;
+    range->high[i] = asked ? high[i] * (high[i] > 0 ? 2.0f : 0.5f) : -INFINITY;
   }
 }
 

@@ -38,6 +38,18 @@ static nnm_status fail_forest(nnm_error *error, const nnm_forest *forest, const 
   return nnm_fail(error, NNM_ERROR_FORMAT, forest->name, "%s; the predictor file is damaged, import it anew", fault);
 }
 
+/* All of what check_node asks, without a jump: whether the next node is a leaf cannot be guessed, and a file is checked
+ * at every start. */
+static bool is_sound(const nnm_forest *forest, const nnm_forest_node *node, uint32_t nodes_left) {
+  enum { LARGEST_NUMBER = 0x7f800000 }; /* infinity, as bits without the sign; NaN lies above */
+  uint32_t feature = node->split & 0xff, skip = node->split >> 8, bits = node->at.leaf;
+  uint32_t room = nodes_left > 2 ? nodes_left - 2 : 0; /* skip: 2 and more, less than nodes_left */
+  bool sound_split = (feature < forest->feature_count) & (skip - 2 < room) & ((bits & 0x7fffffff) <= LARGEST_NUMBER);
+  bool sound_leaf = (node->split == NNM_FOREST_LEAF) & (bits < forest->leaf_count);
+  return sound_leaf | sound_split; /* no split asks for the feature that marks a leaf */
+}
+
+/* What is wrong with a node, if anything. */
 static nnm_status check_node(const nnm_forest *forest, uint32_t index, uint32_t tree_end, nnm_error *error) {
   const nnm_forest_node *node = &forest->nodes[index];
   uint32_t feature = node->split & 0xff, skip = node->split >> 8;
@@ -54,7 +66,9 @@ static nnm_status check_node(const nnm_forest *forest, uint32_t index, uint32_t 
 static nnm_status check_tree(const nnm_forest *forest, uint32_t tree, nnm_error *error) {
   uint32_t start = forest->tree_start[tree], end = forest->tree_start[tree + 1];
   if (start >= end || end > forest->node_count) return fail_forest(error, forest, "a tree lies outside of its forest");
-  for (uint32_t i = start; i < end; i++) NNM_TRY(check_node(forest, i, end, error));
+  bool sound = true;
+  for (uint32_t i = start; i < end; i++) sound &= is_sound(forest, &forest->nodes[i], end - i);
+  for (uint32_t i = start; !sound && i < end; i++) NNM_TRY(check_node(forest, i, end, error));
   return NNM_OK;
 }
 
@@ -64,9 +78,9 @@ nnm_status nnm_forest_check(const nnm_forest *forest, nnm_error *error) {
   if (forest->tree_start[0] != 0 || forest->tree_start[forest->tree_count] != forest->node_count)
     return fail_forest(error, forest, "the trees do not add up to the forest");
   for (uint32_t tree = 0; tree < forest->tree_count; tree++) NNM_TRY(check_tree(forest, tree, error));
-  for (uint32_t i = 0; i < forest->leaf_count; i++)
-    if (!isfinite(forest->leaves[i])) return fail_forest(error, forest, "a leaf is no number");
-  return NNM_OK;
+  bool finite = true;
+  for (uint32_t i = 0; i < forest->leaf_count; i++) finite &= isfinite(forest->leaves[i]) != 0;
+  return finite ? NNM_OK : fail_forest(error, forest, "a leaf is no number");
 }
 
 /* ---------------------------------------------------------------- bytes */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/strings.h"
+
 void nnm_kernel_row_of(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
                        nnm_kernel_row *row) {
   memset(row, 0, sizeof *row); /* rows are compared as bytes, a tail of padding included */
@@ -11,18 +13,6 @@ void nnm_kernel_row_of(const nnm_graph *graph, const nnm_shapes *shapes, const n
   row->weight_elements = (double)kernel->weight_elements;
   row->type = (int32_t)kernel->type;
   nnm_kernel_features(graph, shapes, kernel, row->features);
-}
-
-static uint64_t hash_row(const nnm_kernel_row *row) {
-  const unsigned char *bytes = (const unsigned char *)row;
-  uint64_t hash = UINT64_C(0x9E3779B97F4A7C15);
-  for (size_t i = 0; i < sizeof *row; i += sizeof(uint32_t)) {
-    uint32_t word;
-    memcpy(&word, bytes + i, sizeof word);
-    hash = (hash ^ word) * UINT64_C(0xFF51AFD7ED558CCD);
-    hash ^= hash >> 32;
-  }
-  return hash;
 }
 
 static bool grow_rows(nnm_kernel_set *set) {
@@ -37,7 +27,7 @@ static bool grow_rows(nnm_kernel_set *set) {
 
 /* The slot that holds the row, or the free one where it belongs. */
 static uint32_t *find_slot(const nnm_kernel_set *set, const nnm_kernel_row *row) {
-  for (size_t at = hash_row(row);; at++) {
+  for (size_t at = nnm_hash_bytes(row, sizeof *row);; at++) {
     uint32_t *slot = &set->slots[at & (set->slot_count - 1)];
     if (!*slot || !memcmp(&set->rows[*slot - 1], row, sizeof *row)) return slot;
   }

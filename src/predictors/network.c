@@ -43,15 +43,22 @@ static size_t padded(size_t count) { return (count + LANES - 1) / LANES * LANES;
 
 size_t nnm_network_layer_floats(size_t inputs, size_t outputs) { return padded(outputs) + padded(inputs * outputs); }
 
-static void hidden_layer(const float *inputs, size_t input_count, const float *biases, const float *weights,
+/* Inputs of a layer: of the first one only those that are not 0, which leaves out half of the ramps; at tells which. */
+typedef struct layer_inputs {
+  size_t count;
+  const float *values;
+  const uint16_t *at; /* NULL: all, in order */
+} layer_inputs;
+
+static void hidden_layer(const layer_inputs *inputs, size_t width, const float *biases, const float *weights,
                          size_t output_count, float *outputs) {
-  const vector *w = (const vector *)weights;
   for (size_t block = 0; block < output_count; block += NNM_NETWORK_BLOCK) {
     vector sums[VECTORS];
+    const vector *block_weights = (const vector *)(weights + block * width);
     memcpy(sums, biases + block, sizeof sums);
-    for (size_t i = 0; i < input_count; i++, w += VECTORS) {
-      if (inputs[i] == 0) continue; /* half of the ramps */
-      for (size_t j = 0; j < VECTORS; j++) sums[j] += splat(inputs[i]) * w[j];
+    for (size_t i = 0; i < inputs->count; i++) {
+      const vector *w = block_weights + (inputs->at ? inputs->at[i] : i) * VECTORS;
+      for (size_t j = 0; j < VECTORS; j++) sums[j] += splat(inputs->values[i]) * w[j];
     }
     memcpy(outputs + block, sums, sizeof sums);
   }
@@ -66,19 +73,20 @@ static float last_layer(const float *inputs, size_t input_count, const float *bi
 }
 
 /* biases: instead of the first layer's own, or NULL. */
-static float run_network(const nnm_network *network, size_t index, const float *biases, const float *inputs) {
+static float run_network(const nnm_network *network, size_t index, const float *biases, const layer_inputs *first) {
   _Alignas(16) float buffers[2][NNM_NETWORK_MAX_WIDTH];
   const nnm_network_shape *shape = &network->shapes[index];
   const float *layer = network->weights[index];
   size_t width = network->feature_count + network->ramp_count;
+  layer_inputs inputs = *first;
   for (size_t i = 0; i + 1 < shape->layer_count; i++) {
     size_t next = shape->widths[i];
-    hidden_layer(inputs, width, i == 0 && biases ? biases : layer, layer + padded(next), next, buffers[i & 1]);
+    hidden_layer(&inputs, width, i == 0 && biases ? biases : layer, layer + padded(next), next, buffers[i & 1]);
     layer += nnm_network_layer_floats(width, next);
-    inputs = buffers[i & 1];
+    inputs = (layer_inputs){next, buffers[i & 1], NULL};
     width = next;
   }
-  return last_layer(inputs, width, layer, layer + padded(1));
+  return last_layer(inputs.values, width, layer, layer + padded(1));
 }
 
 static const char unmeasured[] = "kernel type never measured on this device";
@@ -113,28 +121,38 @@ static const char *clamp_features(const nnm_network *network, size_t type, const
   return reason;
 }
 
-/* What the networks see: the features normalised, and their ramps. */
-static void make_inputs(const nnm_network *network, const float *values, float *inputs) {
-  for (size_t i = 0; i < network->feature_count; i++)
-    inputs[i] = (values[i] - network->features[i].mean) * network->features[i].scale;
+enum { MOST_INPUTS = NNM_NETWORK_MAX_FEATURES + NNM_NETWORK_MAX_RAMPS };
+
+/* What the networks see: the features normalised, and their ramps. Zeros are left out. */
+static size_t make_inputs(const nnm_network *network, const float *values, float *inputs, uint16_t *at) {
+  size_t count = 0;
+  for (size_t i = 0; i < network->feature_count; i++) {
+    inputs[count] = (values[i] - network->features[i].mean) * network->features[i].scale;
+    at[count] = (uint16_t)i;
+    count += inputs[count] != 0;
+  }
   for (size_t i = 0; i < network->ramp_count; i++) {
     const nnm_network_ramp *ramp = &network->ramps[i];
     float height = (values[ramp->feature] - ramp->low) * ramp->slope;
-    inputs[network->feature_count + i] = height < 0 ? 0 : height > 1 ? 1 : height;
+    inputs[count] = height < 0 ? 0 : height > 1 ? 1 : height;
+    at[count] = (uint16_t)(network->feature_count + i);
+    count += inputs[count] != 0;
   }
+  return count;
 }
 
 void nnm_network_estimate(const nnm_network *network, const nnm_kernel_row *row, nnm_kernel_estimate *out) {
   size_t type = network->type_at[row->type];
   if (type < network->type_count && !network->types[type].measured) type = network->type_count;
-  float values[NNM_NETWORK_MAX_FEATURES], inputs[NNM_NETWORK_MAX_FEATURES + NNM_NETWORK_MAX_RAMPS];
+  float values[NNM_NETWORK_MAX_FEATURES], numbers[MOST_INPUTS + 1]; /* one more: written before it is known to count */
+  uint16_t at[MOST_INPUTS + 1];
   const char *reason = clamp_features(network, type, row, values);
-  make_inputs(network, values, inputs);
+  layer_inputs inputs = {make_inputs(network, values, numbers, at), numbers, at};
   if (type == network->type_count) reason = unmeasured;
 
   const nnm_network_type *record = &network->types[type];
-  float correction = run_network(network, 0, network->type_biases + type * network->shapes[0].widths[0], inputs);
-  if (record->network) correction += run_network(network, record->network, NULL, inputs);
+  float correction = run_network(network, 0, network->type_biases + type * network->shapes[0].widths[0], &inputs);
+  if (record->network) correction += run_network(network, record->network, NULL, &inputs);
   float limit = network->correction_limit;
   if (!(correction > -limit)) correction = -limit; /* catches NaN as well */
   if (correction > limit) correction = limit;

@@ -24,7 +24,7 @@ typedef struct list_entry {
 
 struct nnm_predictor_list {
   nnm_arena arena;
-  size_t count;
+  size_t count, capacity;
   list_entry *entries;
 };
 
@@ -120,24 +120,37 @@ static bool has_suffix(const char *name) {
   return length > suffix && !strcmp(name + length - suffix, NNM_PREDICTOR_SUFFIX);
 }
 
+static nnm_status add_entry(nnm_predictor_list *list, const list_entry *entry, nnm_error *error) {
+  if (list->count == list->capacity) {
+    size_t capacity = list->capacity ? list->capacity * 2 : 16;
+    list_entry *grown = NNM_ARENA_ARRAY(&list->arena, list_entry, capacity);
+    if (!grown) return nnm_fail_memory(error);
+    if (list->count) memcpy(grown, list->entries, list->count * sizeof *grown);
+    list->entries = grown;
+    list->capacity = capacity;
+  }
+  list->entries[list->count++] = *entry;
+  return NNM_OK;
+}
+
 /* Appends the paths of the predictor files in folder; a folder that is not there has none. */
-static nnm_status add_registered(nnm_predictor_list *list, const char *folder, size_t capacity, nnm_error *error) {
+static nnm_status add_registered(nnm_predictor_list *list, const char *folder, nnm_error *error) {
   DIR *directory = opendir(folder);
   if (!directory && (errno == ENOENT || errno == ENOTDIR)) return NNM_OK;
   if (!directory)
     return nnm_fail(error, NNM_ERROR_IO, folder, "cannot open: %s; set NN_METER_HOME to a folder that can be read",
                     strerror(errno));
   nnm_status status = NNM_OK;
+  size_t registered = 0;
   for (struct dirent *file; status == NNM_OK && (file = readdir(directory));) {
     if (file->d_name[0] == '.' || !has_suffix(file->d_name)) continue;
-    if (list->count == capacity) {
+    if (registered++ == MOST_REGISTERED) {
       status =
           nnm_fail(error, NNM_ERROR_LIMIT, folder, "more than %d predictors; move some elsewhere", MOST_REGISTERED);
       break;
     }
     const char *path = nnm_arena_printf(&list->arena, "%s/%s", folder, file->d_name);
-    if (path) list->entries[list->count++].path = path;
-    else status = nnm_fail_memory(error);
+    status = path ? add_entry(list, &(list_entry){.path = path}, error) : nnm_fail_memory(error);
   }
   closedir(directory);
   return status;
@@ -155,20 +168,17 @@ static int compare_entries(const void *left, const void *right) {
 static nnm_status fill_list(nnm_predictor_list *list, const char *home, bool verify, nnm_error *error) {
   size_t built_in_count;
   const nnm_built_in_predictor *built_in = nnm_built_in_predictors(&built_in_count);
-  size_t capacity = built_in_count + MOST_REGISTERED;
-  list->entries = NNM_ARENA_ARRAY(&list->arena, list_entry, capacity);
-  if (!list->entries) return nnm_fail_memory(error);
   for (size_t i = 0; i < built_in_count; i++) {
-    list->entries[list->count].bytes = built_in[i];
-    NNM_TRY(describe_built_in(&list->entries[list->count++], &list->arena, error));
+    NNM_TRY(add_entry(list, &(list_entry){.bytes = built_in[i]}, error));
+    NNM_TRY(describe_built_in(&list->entries[i], &list->arena, error));
   }
   char *folder;
   NNM_TRY(nnm_predictors_folder(home, &folder, error));
-  nnm_status status = folder ? add_registered(list, folder, capacity, error) : NNM_OK;
+  nnm_status status = folder ? add_registered(list, folder, error) : NNM_OK;
   free(folder);
   for (size_t i = built_in_count; status == NNM_OK && i < list->count; i++)
     status = describe_registered(&list->entries[i], verify, &list->arena, error);
-  if (status == NNM_OK) qsort(list->entries, list->count, sizeof *list->entries, compare_entries);
+  if (status == NNM_OK && list->count) qsort(list->entries, list->count, sizeof *list->entries, compare_entries);
   return status;
 }
 
