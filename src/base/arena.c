@@ -45,6 +45,15 @@ static nnm_arena_chunk *add_chunk(nnm_arena *arena, size_t bytes) {
   return chunk;
 }
 
+bool nnm_arena_reserve(nnm_arena *arena, size_t bytes) {
+#ifdef NNM_ARENA_DEBUG
+  (void)arena, (void)bytes;
+  return true;
+#else
+  return add_chunk(arena, bytes) != NULL;
+#endif
+}
+
 /* Room for count items of size bytes, not zeroed; *bytes is what they take. */
 static void *take(nnm_arena *arena, size_t count, size_t size, size_t *bytes) {
   if (!nnm_multiply_size(count, size, bytes) || *bytes > SIZE_MAX / 2) return NULL;

@@ -3,6 +3,7 @@
 #ifndef NNM_BASE_ARENA_H
 #define NNM_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct nnm_arena {
@@ -11,6 +12,9 @@ typedef struct nnm_arena {
 } nnm_arena;
 
 void nnm_arena_free(nnm_arena *arena); /* frees everything; the arena is empty and usable again */
+
+/* Makes room for so many bytes in one piece; false when memory runs out. What is never used is never touched. */
+bool nnm_arena_reserve(nnm_arena *arena, size_t bytes);
 
 /* Zeroed memory for count items of size bytes, aligned for any type. NULL when memory runs out or count * size
  * overflows. count or size 0 gives a valid pointer. */

@@ -14,7 +14,7 @@ typedef struct text_header {
   int32_t value;
 } text_header;
 
-enum { FIRST_CAPACITY = 256 };
+enum { FIRST_CAPACITY = 64, GROWTH = 4 };
 
 static uint64_t word_at(const unsigned char *at) {
   uint64_t word;
@@ -66,7 +66,7 @@ static nnm_strings_slot *find_slot(const nnm_strings *strings, const char *text,
 }
 
 static int grow(nnm_strings *strings) {
-  size_t capacity = strings->capacity ? strings->capacity * 2 : FIRST_CAPACITY;
+  size_t capacity = strings->capacity ? strings->capacity * GROWTH : FIRST_CAPACITY;
   nnm_strings_slot *slots = calloc(capacity, sizeof *slots);
   if (!slots) return 0;
   for (size_t i = 0; i < strings->capacity; i++) {

@@ -24,11 +24,12 @@ static const compat_operator *operator_at(const assembly *a, int32_t position) {
 }
 
 static nnm_status group_positions(assembly *a, nnm_arena *scratch) {
-  size_t count = (size_t)a->work->order_count;
+  size_t count = (size_t)a->work->order_count, groups = 0;
+  for (size_t i = 0; i < count; i++) groups += a->groups->root[i] == (int32_t)i;
   a->start = NNM_ARENA_ARRAY(scratch, uint32_t, count + 2);
   a->positions = NNM_ARENA_ARRAY(scratch, int32_t, count);
   a->kernel_of = NNM_ARENA_ARRAY(scratch, int32_t, count);
-  a->kernels = NNM_ARENA_ARRAY(a->arena, nnm_compat_kernel, count);
+  a->kernels = NNM_ARENA_ARRAY(a->arena, nnm_compat_kernel, groups);
   if (!a->start || !a->positions || !a->kernel_of || !a->kernels) return nnm_fail_memory(a->error);
   for (size_t i = 0; i < count; i++) a->start[a->groups->root[i] + 2]++;
   for (size_t i = 2; i < count + 2; i++) a->start[i] += a->start[i - 1];

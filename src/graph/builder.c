@@ -7,6 +7,11 @@
 #include "base/limits.h"
 #include "graph/order.h"
 
+/* Bytes for the names, ports and attributes of a usual model: one piece. Glibc takes a piece this large from the system
+ * and, having seen it freed, keeps twice as much for later; else each of several models in a row would begin with giving
+ * back what the one before used, and then page faults. */
+enum { USUAL_GRAPH = 512 << 10 };
+
 /* A name that became visible in a block, and what it meant before, to be restored when the block ends. */
 typedef struct scope_change {
   const char *name;
@@ -67,6 +72,10 @@ nnm_status nnm_graph_builder_create(const char *format, nnm_graph_builder **out,
   graph->strings.arena = &graph->arena;
   graph->format = format;
   graph->producer = "";
+  if (!nnm_arena_reserve(&graph->arena, USUAL_GRAPH)) {
+    nnm_graph_builder_free(builder);
+    return nnm_fail_memory(error);
+  }
   nnm_block_id main_block;
   nnm_status status = add_block(builder, -1, "", &main_block, error);
   if (status != NNM_OK) {

@@ -18,13 +18,16 @@ typedef struct forest_state {
   forest_range *ranges;
 } forest_state;
 
-enum { BATCH = 256 };
+enum { BATCH = 256 }; /* rows that go through a forest together: they and a tree fit the nearest cache */
 
-typedef struct batch {
-  size_t count;
-  size_t kernels[BATCH];
-  float rows[BATCH][NNM_COMPAT_MAX_ROW];
-} batch;
+typedef float forest_row[NNM_COMPAT_MAX_ROW];
+
+/* The kernels that a forest answers for, forest by forest. */
+typedef struct questions {
+  size_t *start;    /* per forest: its first question; one more at the end */
+  size_t *kernels;  /* per question */
+  forest_row *rows; /* per question */
+} questions;
 
 /* ---------------------------------------------------------------- training range */
 
@@ -140,35 +143,51 @@ static ptrdiff_t route(const forest_state *state, const nnm_kernel *kernel, floa
   return (ptrdiff_t)index;
 }
 
-static void flush_batch(const nnm_forest *forest, batch *pending, nnm_kernel_estimate *estimates) {
-  double latencies[BATCH];
-  nnm_forest_predict(forest, pending->rows[0], pending->count, NNM_COMPAT_MAX_ROW, latencies);
-  for (size_t i = 0; i < pending->count; i++) estimates[pending->kernels[i]].latency_ms = latencies[i];
-  pending->count = 0;
+static nnm_status collect_questions(const forest_state *state, const nnm_kernels *kernels, nnm_arena *arena,
+                                    nnm_kernel_estimate *estimates, questions *out, nnm_error *error) {
+  ptrdiff_t *asked = NNM_ARENA_ARRAY(arena, ptrdiff_t, kernels->count); /* per kernel: the forest */
+  forest_row *rows = NNM_ARENA_ARRAY(arena, forest_row, kernels->count);
+  out->start = NNM_ARENA_ARRAY(arena, size_t, state->count + 2);
+  out->kernels = NNM_ARENA_ARRAY(arena, size_t, kernels->count);
+  out->rows = NNM_ARENA_ARRAY(arena, forest_row, kernels->count);
+  if (!asked || !rows || !out->start || !out->kernels || !out->rows) return nnm_fail_memory(error);
+  for (size_t i = 0; i < kernels->count; i++) {
+    asked[i] = route(state, &kernels->items[i], rows[i], &estimates[i]);
+    if (asked[i] >= 0) out->start[asked[i] + 2]++;
+  }
+  for (size_t i = 0; i < state->count; i++) out->start[i + 2] += out->start[i + 1];
+  for (size_t i = 0; i < kernels->count; i++) {
+    if (asked[i] < 0) continue;
+    size_t at = out->start[asked[i] + 1]++; /* ends up as the end of the forest's questions */
+    out->kernels[at] = i;
+    memcpy(out->rows[at], rows[i], sizeof rows[i]);
+  }
+  return NNM_OK;
 }
 
-/* Batches by forest, so that a forest's trees are walked while they are in the cache. */
+/* Forest by forest, so that a forest's trees are walked while they are in the cache. */
+static void answer(const forest_state *state, const questions *asked, nnm_kernel_estimate *estimates) {
+  for (size_t forest = 0; forest < state->count; forest++)
+    for (size_t at = asked->start[forest], end = asked->start[forest + 1]; at < end; at += BATCH) {
+      size_t count = end - at < BATCH ? end - at : BATCH;
+      double latencies[BATCH];
+      nnm_forest_predict(&state->forests[forest], asked->rows[at], count, NNM_COMPAT_MAX_ROW, latencies);
+      for (size_t i = 0; i < count; i++) estimates[asked->kernels[at + i]].latency_ms = latencies[i];
+    }
+}
+
 static nnm_status forest_estimate(const void *opened, const nnm_graph *graph, const nnm_shapes *shapes,
                                   const nnm_kernels *kernels, nnm_kernel_estimate *estimates, double *constant_ms,
                                   nnm_error *error) {
   (void)graph, (void)shapes;
   const forest_state *state = opened;
-  batch *batches = malloc(state->count * sizeof *batches);
-  if (!batches) return nnm_fail_memory(error);
-  for (size_t i = 0; i < state->count; i++) batches[i].count = 0;
-  for (size_t i = 0; i < kernels->count; i++) {
-    float row[NNM_COMPAT_MAX_ROW] = {0};
-    ptrdiff_t index = route(state, &kernels->items[i], row, &estimates[i]);
-    if (index < 0) continue;
-    batch *pending = &batches[index];
-    memcpy(pending->rows[pending->count], row, sizeof row);
-    pending->kernels[pending->count++] = i;
-    if (pending->count == BATCH) flush_batch(&state->forests[index], pending, estimates);
-  }
-  for (size_t i = 0; i < state->count; i++) flush_batch(&state->forests[i], &batches[i], estimates);
-  free(batches);
+  nnm_arena scratch = {0};
+  questions asked;
+  nnm_status status = collect_questions(state, kernels, &scratch, estimates, &asked, error);
+  if (status == NNM_OK) answer(state, &asked, estimates);
+  nnm_arena_free(&scratch);
   *constant_ms = 0;
-  return NNM_OK;
+  return status;
 }
 
 const nnm_predictor_kind nnm_predictor_forest = {"forest", NNM_COMPAT_NN_METER_2_0, forest_open, forest_close,
