@@ -73,7 +73,9 @@ nnm_status nnm_model_to_ir(const nnm_model *model, char **out, nnm_error *error)
   if (!model->shapes)
     return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "shapes are not inferred yet; call nnm_model_infer_shapes first");
   nnm_ir *ir = model->ir;
-  if (!ir) NNM_TRY(nnm_fail_in_file(error, nnm_ir_from_graph(model->graph, model->shapes, NNM_IR_NAMED, &ir, error), model->path));
+  if (!ir)
+    NNM_TRY(
+        nnm_fail_in_file(error, nnm_ir_from_graph(model->graph, model->shapes, NNM_IR_NAMED, &ir, error), model->path));
   nnm_status status = nnm_ir_print(ir, out, error);
   if (ir != model->ir) nnm_ir_free(ir);
   return nnm_fail_in_file(error, status, model->path);

@@ -36,7 +36,8 @@ static nnm_arena_chunk *add_chunk(nnm_arena *arena, size_t bytes) {
   size_t capacity = arena->chunks ? arena->chunks->capacity * 2 : FIRST_CHUNK;
   if (capacity > LARGEST_CHUNK) capacity = LARGEST_CHUNK;
   if (capacity < bytes) capacity = bytes;
-  nnm_arena_chunk *chunk = malloc(sizeof *chunk + capacity + ZEROED_AT_ONCE); /* zeroed piece by piece, as it is handed out */
+  nnm_arena_chunk *chunk =
+      malloc(sizeof *chunk + capacity + ZEROED_AT_ONCE); /* zeroed piece by piece, as it is handed out */
   if (!chunk) return NULL;
   chunk->capacity = capacity;
   chunk->next = arena->chunks;
@@ -97,15 +98,17 @@ void *nnm_arena_copy(nnm_arena *arena, const void *items, size_t count, size_t s
 }
 
 char *nnm_arena_numbered(nnm_arena *arena, const char *text, size_t number) {
-  enum { DIGITS = 20 };
-  char digits[DIGITS + 1], *first = digits + DIGITS;
-  for (*first = '\0'; number || !*first; number /= 10) *--first = (char)('0' + number % 10);
+  char tail[24]; /* '#', at most 20 digits, NUL */
+  char *end = tail + sizeof tail - 1, *first = end;
+  *end = '\0';
+  do *--first = (char)('0' + number % 10);
+  while (number /= 10);
   *--first = '#';
-  size_t length = strlen(text), tail = (size_t)(digits + DIGITS - first), bytes;
-  char *copy = take(arena, length + tail + 1, 1, &bytes);
+  size_t length = strlen(text), tail_size = (size_t)(end + 1 - first), bytes;
+  char *copy = take(arena, length + tail_size, 1, &bytes);
   if (!copy) return NULL;
   memcpy(copy, text, length);
-  memcpy(copy + length, first, tail + 1);
+  memcpy(copy + length, first, tail_size);
   return copy;
 }
 

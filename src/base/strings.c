@@ -53,9 +53,7 @@ void nnm_strings_free(nnm_strings *strings) {
   strings->capacity = strings->count = 0;
 }
 
-static uint32_t length_of(const char *interned) {
-  return ((const text_header *)(const void *)interned - 1)->length;
-}
+static uint32_t length_of(const char *interned) { return ((const text_header *)(const void *)interned - 1)->length; }
 
 static nnm_strings_slot *find_slot(const nnm_strings *strings, const char *text, size_t length, uint64_t hash) {
   for (size_t i = hash & (strings->capacity - 1);; i = (i + 1) & (strings->capacity - 1)) {

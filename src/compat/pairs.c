@@ -10,7 +10,7 @@ typedef struct grouping {
   const nnm_fusion_rules *rules;
   size_t count;
   int32_t *position; /* of each operator in the order */
-  uint32_t *start; /* readers of each position, ascending, each once: outs[start[i] .. end[i]) */
+  uint32_t *start;   /* readers of each position, ascending, each once: outs[start[i] .. end[i]) */
   uint32_t *end;
   int32_t *outs;
   int32_t *root;
@@ -125,8 +125,7 @@ static nnm_status list_outs(grouping *g, compat_groups *out) {
   int32_t *owner = NNM_ARENA_ARRAY(&g->work->arena, int32_t, g->count), *outs;
   uint32_t *start, *end;
   if (!owner) return nnm_fail_memory(g->work->error);
-  for (size_t i = 0; i < g->count; i++)
-    owner[i] = trees || g->tail[g->root[i]] == (int32_t)i ? g->root[i] : -1;
+  for (size_t i = 0; i < g->count; i++) owner[i] = trees || g->tail[g->root[i]] == (int32_t)i ? g->root[i] : -1;
   NNM_TRY(list_readers(g, owner, &start, &end, &outs));
   *out = (compat_groups){g->root, start, end, outs};
   return NNM_OK;

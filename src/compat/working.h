@@ -14,7 +14,7 @@ enum { NNM_PATTERN_LIMIT = 64 };
 typedef struct compat_operator {
   const char *type; /* interned in working.strings; NULL: not part of the graph */
   int32_t type_id;
-  int32_t ir_node; /* whose attributes and shapes count: of a block, those of its first operator */
+  int32_t ir_node;                /* whose attributes and shapes count: of a block, those of its first operator */
   bool alive, is_block, is_dummy; /* dummy: Const, Identity, Placeholder: no kernel */
   uint32_t member_count;
   const int32_t *members;                         /* IR nodes */
@@ -29,7 +29,7 @@ typedef struct compat_edge {
 
 typedef struct compat_working {
   const nnm_ir *ir;
-  nnm_arena arena; /* scratch of one detection */
+  nnm_arena arena;     /* scratch of one detection */
   nnm_strings strings; /* types -> ids */
   nnm_error *error;
   compat_operator *operators; /* room for 2 * node_count */

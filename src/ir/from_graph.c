@@ -13,11 +13,11 @@ typedef struct conversion {
   const nnm_shapes *shapes;
   nnm_ir *ir;
   nnm_error *error;
-  nnm_tensor_id *source;  /* per tensor: the tensor it is a plain copy of, else itself */
-  const char **names;     /* per node of the main graph: unique; NULL when nobody wants them */
-  int32_t *index;         /* per node: in the IR, or -1 */
-  uint8_t *is_kept;       /* per node: it is in the IR, or a slice that the first slice of its tensor stands for */
-  nnm_node_id *slice_of;  /* per tensor: the first slice of it, or -1 */
+  nnm_tensor_id *source; /* per tensor: the tensor it is a plain copy of, else itself */
+  const char **names;    /* per node of the main graph: unique; NULL when nobody wants them */
+  int32_t *index;        /* per node: in the IR, or -1 */
+  uint8_t *is_kept;      /* per node: it is in the IR, or a slice that the first slice of its tensor stands for */
+  nnm_node_id *slice_of; /* per tensor: the first slice of it, or -1 */
   bool has_slices;
   uint32_t *reader_start; /* per tensor: nodes that read it, in file order, one that reads twice listed twice; NULL when
                            * that matters to nothing in the IR */

@@ -36,7 +36,9 @@ typedef struct questions {
  * counts, never negative, hence the largest is at most twice the highest threshold: that is the upper bound here, and
  * half the lowest threshold the lower one (reached by kernel sizes 1 and 3, split at 2). */
 static void find_range(const nnm_forest *forest, forest_range *range) {
-  enum { LEAVES = NNM_FOREST_MOST_FEATURES }; /* the place of what leaves have instead of thresholds: no jump is needed */
+  enum {
+    LEAVES = NNM_FOREST_MOST_FEATURES
+  }; /* the place of what leaves have instead of thresholds: no jump is needed */
   float low[LEAVES + 1], high[LEAVES + 1];
   for (uint32_t i = 0; i <= LEAVES; i++) low[i] = INFINITY, high[i] = -INFINITY;
   for (uint32_t i = 0; i < forest->node_count; i++) {

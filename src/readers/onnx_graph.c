@@ -198,7 +198,8 @@ static nnm_status read_node_head(onnx_reader *reader, raw_node *raw) {
 static nnm_status read_attributes(onnx_reader *reader, const raw_node *raw) {
   size_t end = reader->raw_attributes.count;
   for (size_t i = raw->first_raw_attribute; i < end; i++) {
-    nnm_wire_field field = *ONNX_ITEM(reader->raw_attributes, nnm_wire_field, i); /* bodies push more: the stack moves */
+    nnm_wire_field field =
+        *ONNX_ITEM(reader->raw_attributes, nnm_wire_field, i); /* bodies push more: the stack moves */
     NNM_TRY(nnm_onnx_read_attribute(reader, &field, NULL));
   }
   return NNM_OK;

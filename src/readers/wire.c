@@ -86,8 +86,7 @@ bool nnm_wire_next(nnm_wire_message *message, nnm_wire_field *field) {
     at = read_varint(at, end, &key);
     uint64_t number = key >> KEY_TYPE_BITS;
     uint8_t type = (uint8_t)(1U << (key & 7));
-    if (!at || number == 0 || number > LARGEST_FIELD_NUMBER)
-      return fault(message, start, "there is no protobuf field");
+    if (!at || number == 0 || number > LARGEST_FIELD_NUMBER) return fault(message, start, "there is no protobuf field");
     if (type != NNM_WIRE_BYTES) {
       at = read_number(type, at, end, &value);
     } else if ((at = read_varint(at, end, &size))) {

@@ -206,8 +206,7 @@ static nnm_status allocate(nnm_inference *inference, nnm_error *error) {
   shapes->constant = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
   shapes->turns = NNM_ARENA_ARRAY(&shapes->arena, int64_t, (size_t)inference->graph->block_count);
   shapes->executed = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, (size_t)inference->graph->node_count);
-  shapes->windows =
-      NNM_ARENA_ARRAY(&shapes->arena, const nnm_window *, (size_t)inference->graph->node_count);
+  shapes->windows = NNM_ARENA_ARRAY(&shapes->arena, const nnm_window *, (size_t)inference->graph->node_count);
   inference->needed = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
   inference->tainted = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
   if (!shapes->tensors || !shapes->dtypes || !shapes->values || !shapes->constant || !shapes->turns ||

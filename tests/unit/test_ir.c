@@ -357,6 +357,69 @@ static void test_round_trip(void **state) {
   shut(&o);
 }
 
+/* Kernel detection does without names: but for them, and for who reads what, the IR is the same. */
+static void test_without_names(void **state) {
+  (void)state;
+  opened o = open_text(onnx_text);
+  nnm_ir *named = NULL, *unnamed = NULL;
+  assert_int_equal(nnm_ir_from_graph(o.graph, o.shapes, NNM_IR_NAMED, &named, &error), NNM_OK);
+  assert_int_equal(nnm_ir_from_graph(o.graph, o.shapes, NNM_IR_UNNAMED, &unnamed, &error), NNM_OK);
+  assert_int_equal(unnamed->node_count, named->node_count);
+  for (size_t i = 0; i < named->node_count; i++) {
+    const nnm_ir_node *a = &named->nodes[i], *b = &unnamed->nodes[i];
+    assert_null(b->name);
+    assert_string_equal(a->type, b->type);
+    assert_ptr_equal(a->source, b->source);
+    assert_int_equal(a->inbound_count, b->inbound_count);
+    assert_memory_equal(a->inbounds, b->inbounds, a->inbound_count * sizeof *a->inbounds);
+    for (size_t k = 0; k < a->inbound_count; k++)
+      assert_string_equal(a->inbound_names[k], named->nodes[a->inbounds[k]].name);
+    assert_int_equal(a->input_shape_count, b->input_shape_count);
+    assert_int_equal(a->output_shape_count, b->output_shape_count);
+    assert_int_equal(b->graph_node_count, a->graph_node_count);
+  }
+  nnm_ir_free(unnamed);
+  nnm_ir_free(named);
+  shut(&o);
+}
+
+/* Attributes of a graph's node are what they would be in the document. */
+static void test_attributes_of_a_graph(void **state) {
+  (void)state;
+  const int64_t sizes[] = {3, 5};
+  const nnm_attribute attributes[] = {
+      {"kernel_shape", NNM_ATTRIBUTE_INTS, 2, {.integers = sizes}},
+      {"group", NNM_ATTRIBUTE_INT, 0, {.integer = 4}},
+      {"twice", NNM_ATTRIBUTE_INT, 0, {.integer = 1}},
+      {"twice", NNM_ATTRIBUTE_INT, 0, {.integer = 2}},       /* the last counts ... */
+      {"twice", NNM_ATTRIBUTE_FLOATS, 0, {.numbers = NULL}}, /* ... of what the document would have */
+      {"auto_pad", NNM_ATTRIBUTE_TEXT, 0, {.text = "VALID"}},
+  };
+  const nnm_node source = {.attribute_count = 6, .attributes = attributes};
+  const nnm_ir_node node = {.source = &source};
+  int64_t values[2] = {0};
+  size_t count = 0;
+  assert_true(nnm_ir_integers(&node, "kernel_shape", values, 2, &count));
+  assert_int_equal(count, 2);
+  assert_int_equal(values[1], 5);
+  assert_false(nnm_ir_integers(&node, "kernel_shape", values, 1, &count));
+  assert_true(nnm_ir_integers(&node, "group", values, 2, &count));
+  assert_int_equal(count, 1);
+  assert_true(nnm_ir_integer(&node, "twice", values));
+  assert_int_equal(values[0], 2);
+  assert_true(nnm_ir_is_list(&node, "kernel_shape"));
+  assert_false(nnm_ir_is_list(&node, "group"));
+  assert_true(nnm_ir_has(&node, "auto_pad"));
+  assert_false(nnm_ir_has(&node, "pads"));
+  assert_false(nnm_ir_integers(&node, "auto_pad", values, 2, &count));
+  json_t *json = NULL;
+  assert_int_equal(nnm_ir_attributes_json(&node, &json, &error), NNM_OK);
+  char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+  assert_string_equal(text, "{\"auto_pad\":\"b'VALID'\",\"group\":4,\"kernel_shape\":[3,5],\"twice\":2}");
+  free(text);
+  json_decref(json);
+}
+
 static void test_probe(void **state) {
   (void)state;
   assert_int_equal(nnm_reader_nnmeter_ir.probe((const unsigned char *)onnx_text, sizeof onnx_text - 1), 2);
@@ -380,6 +443,8 @@ int main(void) {
       cmocka_unit_test(test_names_do_not_collide),
       cmocka_unit_test(test_cycle),
       cmocka_unit_test(test_round_trip),
+      cmocka_unit_test(test_without_names),
+      cmocka_unit_test(test_attributes_of_a_graph),
       cmocka_unit_test(test_probe),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

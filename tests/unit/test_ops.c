@@ -177,6 +177,49 @@ static void test_pools(void **state) {
          "1x1x1x14", NULL);
 }
 
+/* The window that shape inference has kept is the one that its shapes give. */
+static void test_windows_are_kept(void **state) {
+  (void)state;
+  make_start(&maker, 13);
+  make_input(&maker, "x", "2x8x15x14");
+  make_weight(&maker, "w", "16x4x3x5");
+  with_ints(&maker, "strides", "2 1");
+  with_ints(&maker, "pads", "1 0 1 2");
+  with_int(&maker, "group", 2);
+  nnm_node_id conv = make_node(&maker, "Conv", "x w", "c");
+  with_ints(&maker, "kernel_shape", "3 3");
+  nnm_node_id pool = make_node(&maker, "MaxPool", "x", "p indices");
+  with_ints(&maker, "kernel_shape", "3 3");
+  nnm_node_id unpool = make_node(&maker, "MaxUnpool", "p indices", "u");
+  nnm_graph *graph = make_finish(&maker);
+  nnm_shapes *shapes = NULL;
+  assert_int_equal(nnm_infer_graph_shapes(graph, NULL, &shapes, &maker.error), NNM_OK);
+  const nnm_node_id kept[] = {conv, pool};
+  for (size_t i = 0; i < 2; i++) {
+    nnm_window before, after;
+    memset(&before, 0, sizeof before);
+    memset(&after, 0, sizeof after);
+    assert_non_null(shapes->windows[kept[i]]);
+    assert_true(nnm_window_of(graph, shapes, kept[i], &before));
+    shapes->windows[kept[i]] = NULL;
+    assert_true(nnm_window_of(graph, shapes, kept[i], &after));
+    assert_int_equal(before.spatial, after.spatial);
+    assert_int_equal(before.batch, after.batch);
+    assert_int_equal(before.group, after.group);
+    assert_int_equal(before.output_channels, after.output_channels);
+    assert_memory_equal(before.input, after.input, 2 * sizeof *before.input);
+    assert_memory_equal(before.output, after.output, 2 * sizeof *before.output);
+    assert_memory_equal(before.kernel, after.kernel, 2 * sizeof *before.kernel);
+    assert_memory_equal(before.stride, after.stride, 2 * sizeof *before.stride);
+    assert_memory_equal(before.pad_end, after.pad_end, 2 * sizeof *before.pad_end);
+    assert_int_equal(before.global, after.global);
+  }
+  nnm_window window;
+  assert_false(nnm_window_of(graph, shapes, unpool, &window));
+  nnm_shapes_free(shapes);
+  nnm_graph_free(graph);
+}
+
 static void test_broadcasting(void **state) {
   (void)state;
   make_start(&maker, 13);
@@ -302,6 +345,7 @@ int main(void) {
       cmocka_unit_test(test_convolution_without_weights),
       cmocka_unit_test(test_transposed),
       cmocka_unit_test(test_pools),
+      cmocka_unit_test(test_windows_are_kept),
       cmocka_unit_test(test_broadcasting),
       cmocka_unit_test(test_views),
       cmocka_unit_test(test_movement),
