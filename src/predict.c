@@ -184,7 +184,9 @@ static nnm_status gather_notes(prediction_builder *builder, nnm_error *error) {
   if (group_count > 1) qsort(groups, group_count, sizeof *groups, by_latency);
   for (size_t i = 0; i < group_count; i++)
     NNM_TRY(add_note(&notes, group_note(arena, &groups[i], prediction->latency_ms), error));
+  const nnm_graph *graph = builder->detection->model->graph;
   const nnm_shapes *shapes = builder->detection->model->shapes;
+  NNM_TRY(copy_notes(&notes, arena, graph->notes, graph->note_count, error));
   if (shapes) NNM_TRY(copy_notes(&notes, arena, shapes->notes, shapes->note_count, error));
   NNM_TRY(
       copy_notes(&notes, arena, builder->detection->kernels->notes, builder->detection->kernels->note_count, error));

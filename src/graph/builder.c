@@ -1,5 +1,7 @@
 #include "graph/builder.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +31,8 @@ struct nnm_graph_builder {
   size_t scope_start[NNM_LIMIT_BLOCK_DEPTH + 1]; /* first change of each open block */
   block_port *ports;
   size_t port_count, port_capacity;
+  const char **notes; /* room for NNM_LIMIT_NOTES and one that counts the others; NULL while there is none */
+  size_t notes_left_out;
 };
 
 /* Makes room for one more item; *items is realloc'ed. */
@@ -344,12 +348,47 @@ static nnm_status fill_ports(nnm_graph_builder *builder, nnm_error *error) {
   return NNM_OK;
 }
 
+/* ---------------------------------------------------------------- notes */
+
+static nnm_status add_note(nnm_graph_builder *builder, const char *note, nnm_error *error) {
+  nnm_graph *graph = builder->graph;
+  if (!builder->notes) builder->notes = NNM_ARENA_ARRAY(&graph->arena, const char *, NNM_LIMIT_NOTES + 1);
+  char *copy = builder->notes ? nnm_arena_text(&graph->arena, note, strlen(note)) : NULL;
+  if (!copy) return nnm_fail_memory(error);
+  for (char *byte = copy; *byte; byte++)
+    if ((unsigned char)*byte < 0x20 || *byte == 0x7f) *byte = '?';
+  builder->notes[graph->note_count++] = copy;
+  graph->notes = builder->notes;
+  return NNM_OK;
+}
+
+nnm_status nnm_graph_builder_note(nnm_graph_builder *builder, nnm_error *error, const char *format, ...) {
+  if (builder->graph->note_count == NNM_LIMIT_NOTES) {
+    builder->notes_left_out++;
+    return NNM_OK;
+  }
+  char note[NNM_ERROR_MESSAGE_SIZE];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(note, sizeof note, format, arguments);
+  va_end(arguments);
+  return add_note(builder, note, error);
+}
+
+static nnm_status finish_notes(nnm_graph_builder *builder, nnm_error *error) {
+  if (!builder->notes_left_out) return NNM_OK;
+  char note[80];
+  snprintf(note, sizeof note, "%zu more notes on the file are not shown", builder->notes_left_out);
+  return add_note(builder, note, error);
+}
+
 nnm_status nnm_graph_builder_finish(nnm_graph_builder *builder, nnm_graph **out, nnm_error *error) {
   nnm_status status = builder->depth ? nnm_fail(error, NNM_ERROR_GRAPH, NULL, "a body never ends") : NNM_OK;
   if (status == NNM_OK) status = check_definitions(builder, error);
   if (status == NNM_OK) status = fill_ports(builder, error);
   if (status == NNM_OK) status = nnm_graph_index_consumers(builder->graph, error);
   if (status == NNM_OK) status = nnm_graph_sort_blocks(builder->graph, error);
+  if (status == NNM_OK) status = finish_notes(builder, error);
   if (status == NNM_OK) {
     nnm_strings_free(&builder->graph->strings); /* names stay in the arena; nothing is looked up any more */
     *out = builder->graph;

@@ -122,6 +122,27 @@ static nnm_status scan_functions(onnx_reader *reader, const unsigned char *data,
   return message.status;
 }
 
+/* Shape rules follow the operator sets that they were written for. */
+static nnm_status note_opset(onnx_reader *reader) {
+  enum { OLDEST_OPSET = 7, NEWEST_OPSET = 24 };
+  nnm_graph_builder *builder = reader->builder;
+  nnm_error *error = reader->file.error;
+  if (!reader->opset)
+    return nnm_graph_builder_note(builder, error, "the file does not say which operator set it uses; read as set 1");
+  if (reader->opset > NEWEST_OPSET)
+    return nnm_graph_builder_note(
+        builder, error,
+        "operator set %lld is newer than %d, the newest that is known; what it changes is not "
+        "considered",
+        (long long)reader->opset, NEWEST_OPSET);
+  if (reader->opset < OLDEST_OPSET)
+    return nnm_graph_builder_note(builder, error,
+                                  "operator set %lld is older than %d, the oldest that is known in full; what was "
+                                  "different may be read wrongly",
+                                  (long long)reader->opset, OLDEST_OPSET);
+  return NNM_OK;
+}
+
 static nnm_status set_origin(onnx_reader *reader, const model_parts *parts) {
   const char *name = "", *version = "";
   if (parts->producer.size) NNM_TRY(nnm_onnx_text(reader, &parts->producer, &name));
@@ -131,6 +152,7 @@ static nnm_status set_origin(onnx_reader *reader, const model_parts *parts) {
   if (reader->name.failed) return nnm_fail_memory(reader->file.error);
   /* files older than operator sets mean the first */
   nnm_graph_builder_set_opset(reader->builder, reader->opset ? (int32_t)reader->opset : 1);
+  NNM_TRY(note_opset(reader));
   return nnm_graph_builder_set_producer(reader->builder, reader->name.data, reader->file.error);
 }
 

@@ -193,7 +193,11 @@ static nnm_status read_attributes(onnx_reader *reader, const raw_node *raw) {
     if (reader->attributes.count - raw->first_attribute >= NNM_LIMIT_ATTRIBUTES)
       return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field.bytes, "node %zu has more than %d attributes",
                            reader->node_count, NNM_LIMIT_ATTRIBUTES);
+    size_t index = reader->attributes.count; /* several from here when it is a list of tensors; none for types */
     NNM_TRY(nnm_onnx_read_attribute(reader, &field, NULL));
+    if (reader->attributes.count == index) continue;
+    NNM_TRY(nnm_onnx_check_twice(reader, &field, &raw->node, raw->first_attribute, index));
+    NNM_TRY(nnm_onnx_check_kind(reader, &field, &raw->node, ONNX_ITEM(reader->attributes, nnm_attribute, index)));
   }
   return message.status;
 }
