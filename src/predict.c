@@ -77,7 +77,8 @@ static nnm_status add_up(prediction_builder *builder, double *total_ms, nnm_erro
   for (int32_t i = 0; i < sum_count; i++) *total_ms += sums[i];
   *total_ms += builder->constant_ms;
   if (!isfinite(*total_ms))
-    return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "the sum over %zu kernels is too large for a number", kernels->count);
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "the sum over %zu kernels is too large for a number; check the sizes of the model", kernels->count);
   return NNM_OK;
 }
 

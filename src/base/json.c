@@ -20,7 +20,8 @@ static nnm_status measure(const char *text, size_t size, size_t *length, nnm_err
       if (++depth <= NNM_LIMIT_JSON_DEPTH) continue;
       char place[48];
       snprintf(place, sizeof place, "byte %zu", i);
-      return nnm_fail(error, NNM_ERROR_LIMIT, place, "JSON nests deeper than %d", NNM_LIMIT_JSON_DEPTH);
+      return nnm_fail(error, NNM_ERROR_LIMIT, place,
+                      "JSON nests deeper than %d; no model or rule does: the file is damaged", NNM_LIMIT_JSON_DEPTH);
     } else if ((c == '}' || c == ']') && depth && --depth == 0) {
       *length = i + 1;
       return NNM_OK;
@@ -40,12 +41,14 @@ static nnm_status parse(const char *text, size_t size, size_t flags, json_t **ou
   if (json_error_code(&fault) == json_error_out_of_memory || !fault.text[0]) return nnm_fail_memory(error);
   char place[64];
   snprintf(place, sizeof place, "line %d, column %d", fault.line, fault.column);
-  return nnm_fail(error, NNM_ERROR_FORMAT, place, "is not valid JSON: %s", fault.text);
+  return nnm_fail(error, NNM_ERROR_FORMAT, place, "is not valid JSON: %s; correct it, or fetch or write the file again",
+                  fault.text);
 }
 
 static nnm_status parse_whole(const void *data, size_t size, size_t flags, json_t **out, nnm_error *error) {
   if (size > NNM_LIMIT_JSON_BYTES)
-    return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "JSON of %zu bytes; the limit is %llu", size,
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "JSON of %zu bytes, and at most %llu are read; give the model as ONNX", size,
                     (unsigned long long)NNM_LIMIT_JSON_BYTES);
   size_t length;
   NNM_TRY(measure(data, size, &length, error));
@@ -64,7 +67,8 @@ nnm_status nnm_json_parse_first(const void *data, size_t size, json_t **out, nnm
   size_t length;
   NNM_TRY(measure(data, size, &length, error));
   if (length > NNM_LIMIT_JSON_BYTES)
-    return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "JSON of %zu bytes; the limit is %llu", length,
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "JSON of %zu bytes, and at most %llu are read; give the model as ONNX", length,
                     (unsigned long long)NNM_LIMIT_JSON_BYTES);
   return parse(data, length, 0, out, error);
 }

@@ -52,7 +52,8 @@ static nnm_status add_block(nnm_graph_builder *builder, nnm_block_id parent, con
                             nnm_error *error) {
   nnm_graph *graph = builder->graph;
   if (graph->block_count >= NNM_LIMIT_NODES)
-    return nnm_fail(error, NNM_ERROR_LIMIT, name, "more than %d bodies of If, Loop and Scan", NNM_LIMIT_NODES);
+    return nnm_fail(error, NNM_ERROR_LIMIT, name,
+                    "more than %d bodies of If, Loop and Scan; simplify the model before exporting", NNM_LIMIT_NODES);
   if (!GROW(graph->blocks, (size_t)graph->block_count, builder->block_capacity)) return nnm_fail_memory(error);
   *out = graph->block_count++;
   graph->blocks[*out] = (nnm_block){.parent = parent, .owner = -1, .name = name};
@@ -153,7 +154,8 @@ static nnm_status add_tensor(nnm_graph_builder *builder, const char *name, nnm_t
                              nnm_error *error) {
   nnm_graph *graph = builder->graph;
   if (graph->tensor_count >= NNM_LIMIT_TENSORS)
-    return nnm_fail(error, NNM_ERROR_LIMIT, name, "more than %d tensors", NNM_LIMIT_TENSORS);
+    return nnm_fail(error, NNM_ERROR_LIMIT, name, "more than %d tensors; simplify the model before exporting",
+                    NNM_LIMIT_TENSORS);
   if (!GROW(graph->tensors, (size_t)graph->tensor_count, builder->tensor_capacity)) return nnm_fail_memory(error);
   nnm_tensor_id tensor = graph->tensor_count;
   if (builder->depth && !record_change(builder, name, before, tensor)) return nnm_fail_memory(error);
@@ -266,7 +268,8 @@ static nnm_status own_blocks(nnm_graph_builder *builder, nnm_node_id id, nnm_err
     nnm_block_id body = attribute->as.block;
     if (body <= 0 || body >= graph->block_count || graph->blocks[body].owner >= 0 ||
         graph->blocks[body].parent != builder->current)
-      return nnm_fail(error, NNM_ERROR_GRAPH, node->name, "body '%s' does not belong to this node", attribute->name);
+      return nnm_fail(error, NNM_ERROR_GRAPH, node->name,
+                      "body '%s' does not belong to this node; export the model again", attribute->name);
     graph->blocks[body].owner = id;
   }
   return NNM_OK;
@@ -276,9 +279,11 @@ nnm_status nnm_graph_builder_node(nnm_graph_builder *builder, const nnm_node *te
                                   nnm_error *error) {
   nnm_graph *graph = builder->graph;
   if (graph->node_count >= NNM_LIMIT_NODES)
-    return nnm_fail(error, NNM_ERROR_LIMIT, template->name, "more than %d nodes", NNM_LIMIT_NODES);
+    return nnm_fail(error, NNM_ERROR_LIMIT, template->name, "more than %d nodes; simplify the model before exporting",
+                    NNM_LIMIT_NODES);
   if (template->input_count > NNM_LIMIT_NODE_PORTS || template->output_count > NNM_LIMIT_NODE_PORTS)
-    return nnm_fail(error, NNM_ERROR_LIMIT, template->name, "more than %d inputs or outputs", NNM_LIMIT_NODE_PORTS);
+    return nnm_fail(error, NNM_ERROR_LIMIT, template->name,
+                    "more than %d inputs or outputs; simplify the model before exporting", NNM_LIMIT_NODE_PORTS);
   if (!GROW(graph->nodes, (size_t)graph->node_count, builder->node_capacity)) return nnm_fail_memory(error);
   nnm_node node = *template;
   node.block = builder->current;
@@ -317,7 +322,7 @@ static nnm_status check_definitions(const nnm_graph_builder *builder, nnm_error 
   }
   for (nnm_block_id b = 1; b < graph->block_count; b++)
     if (graph->blocks[b].owner < 0)
-      return nnm_fail(error, NNM_ERROR_GRAPH, graph->blocks[b].name, "body belongs to no node");
+      return nnm_fail(error, NNM_ERROR_GRAPH, graph->blocks[b].name, "body belongs to no node; export the model again");
   return NNM_OK;
 }
 

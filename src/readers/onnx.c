@@ -156,12 +156,21 @@ static nnm_status set_origin(onnx_reader *reader, const model_parts *parts) {
   return nnm_graph_builder_set_producer(reader->builder, reader->name.data, reader->file.error);
 }
 
+static nnm_status note_types(onnx_reader *reader) {
+  if (!reader->odd_types) return NNM_OK;
+  return nnm_graph_builder_note(reader->builder, reader->file.error,
+                                "%zu tensor%s of an element type that is not known (%llu): counted as 32-bit floats",
+                                reader->odd_types, reader->odd_types == 1 ? " is" : "s are",
+                                (unsigned long long)reader->odd_type);
+}
+
 static nnm_status read_model(onnx_reader *reader, const unsigned char *data, size_t size) {
   model_parts parts = {0};
   NNM_TRY(scan_model(reader, data, size, &parts));
   NNM_TRY(scan_functions(reader, data, size));
   NNM_TRY(set_origin(reader, &parts));
   NNM_TRY(nnm_onnx_read_graph(reader, &parts.graph));
+  NNM_TRY(note_types(reader));
   return nnm_onnx_mark_weights(reader);
 }
 

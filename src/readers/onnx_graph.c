@@ -46,7 +46,7 @@ static nnm_status read_tensor_type(onnx_reader *reader, const nnm_wire_field *fi
   nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_tensor_type, field->bytes, field->size);
   nnm_wire_field part = {0};
   while (nnm_wire_next(&message, &part)) {
-    if (part.number == TENSOR_TYPE_ELEMENT) type->dtype = nnm_onnx_dtype(part.value);
+    if (part.number == TENSOR_TYPE_ELEMENT) type->dtype = nnm_onnx_element_type(reader, part.value);
     else NNM_TRY(read_shape(reader, &part, type));
   }
   return message.status;
@@ -191,7 +191,8 @@ static nnm_status read_attributes(onnx_reader *reader, const raw_node *raw) {
   nnm_wire_field field = {0};
   while (nnm_wire_next(&message, &field)) {
     if (reader->attributes.count - raw->first_attribute >= NNM_LIMIT_ATTRIBUTES)
-      return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field.bytes, "node %zu has more than %d attributes",
+      return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field.bytes,
+                           "node %zu has more than %d attributes; the file is damaged: fetch or export it again",
                            reader->node_count, NNM_LIMIT_ATTRIBUTES);
     size_t index = reader->attributes.count; /* several from here when it is a list of tensors; none for types */
     NNM_TRY(nnm_onnx_read_attribute(reader, &field, NULL));

@@ -53,6 +53,8 @@ typedef struct onnx_reader {
   nnm_arena arena;            /* of function_names */
   size_t call_count;          /* functions inlined so far */
   int64_t opset;
+  size_t odd_types; /* tensors whose element type has a number that is not known; the last such number */
+  uint64_t odd_type;
   onnx_kind kinds[ONNX_KIND_SLOTS]; /* looked up before, by address of the name */
   /* How the main graph's inputs are used, by tensor id: they are its first tensors. See onnx_weights.c. */
   onnx_stack input_uses; /* onnx_input_use */
@@ -73,7 +75,8 @@ nnm_status nnm_onnx_tensor_read(onnx_reader *reader, const nnm_wire_field *field
 nnm_status nnm_onnx_tensor_written(onnx_reader *reader, const nnm_wire_field *field, nnm_tensor_id *out);
 
 /* onnx_tensor.c */
-nnm_dtype nnm_onnx_dtype(uint64_t data_type);
+/* Counts numbers that are those of no type; 0 is "not said". */
+nnm_dtype nnm_onnx_element_type(onnx_reader *reader, uint64_t data_type);
 typedef struct onnx_named_constant {
   nnm_wire_field name; /* size 0 when unnamed */
   nnm_constant *constant;

@@ -39,6 +39,7 @@ def refused(predict):
         assert len(lines) == 1, result.stderr
         assert Path(path).name in lines[0]
         assert lines[0].isprintable()
+        assert "; " in lines[0], f"no remedy: {lines[0]}"
         for word in words:
             assert str(word).lower() in lines[0].lower(), lines[0]
         return lines[0]
@@ -189,6 +190,50 @@ def test_input_dimensions(refused, tmp_path, shape):
 def test_convolution_attributes(refused, tmp_path, attributes):
     node = helper.make_node("Conv", ["x", "w"], ["y"], "c", **attributes)
     refused(save(tmp_path / "m.onnx", [node], weights=[weight("w", 8, 8, 3, 3)]))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"kernel_shape": [3.0, 3.0]}, ["kernel_shape", "list of floats", "takes a list of integers"]),
+        ({"strides": 2}, ["strides", "an integer", "takes a list of integers"]),
+        ({"group": [1]}, ["group", "list of integers", "takes an integer"]),
+        ({"auto_pad": 1}, ["auto_pad", "takes a text"]),
+        ({"auto_pad": "SAME_BOTH"}, ["SAME_BOTH", "SAME_UPPER"]),
+        ({"strides": [0, 1]}, ["0 in strides", "at least 1"]),
+        ({"group": 0}, ["0 groups", "at least 1"]),
+        ({"pads": [1, 1]}, ["2 pads", "two for each"]),
+        ({"kernel_shape": [5, 5]}, ["kernel_shape 5", "the weight's"]),
+    ],
+    ids=str,
+)
+def test_convolution_attributes_say_what_is_wrong(refused, tmp_path, attributes, words):
+    node = helper.make_node("Conv", ["x", "w"], ["y"], "the conv", **attributes)
+    refused(save(tmp_path / "m.onnx", [node], weights=[weight("w", 8, 8, 3, 3)]), "the conv", *words)
+
+
+def test_an_attribute_that_stands_twice(refused, tmp_path):
+    node = helper.make_node("MaxPool", ["x"], ["y"], "pool", kernel_shape=[2, 2])
+    node.attribute.append(helper.make_attribute("kernel_shape", [3, 3]))
+    refused(save(tmp_path / "m.onnx", [node]), "kernel_shape", "pool", "stands twice")
+
+
+def test_attributes_of_a_custom_operator_are_its_own(predict, tmp_path):
+    node = helper.make_node("Custom", ["x"], ["y"], "c", domain="local", strides=1.5, axis=[1, 2])
+    assert predict(save(tmp_path / "m.onnx", [node])).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes", "words"),
+    [
+        ("LSTM", {"direction": "sideways", "hidden_size": 4}, ["sideways", "bidirectional"]),
+        ("If", {}, ["no then_branch"]),
+    ],
+)
+def test_values_that_no_operator_knows(refused, tmp_path, operator, attributes, words):
+    node = helper.make_node(operator, ["x", "w", "r"], ["y"], "odd", **attributes)
+    inputs = [image(shape=(3, 1, 4)), image("w", (1, 16, 4)), image("r", (1, 16, 4))]
+    refused(save(tmp_path / "m.onnx", [node], inputs), "odd", *words)
 
 
 @pytest.mark.parametrize("dims", [(2**40, 2**40, 2**40, 2**40), (-1, 8, 3, 3), (8, 8, 3), (8,)], ids=str)
