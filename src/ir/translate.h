@@ -60,7 +60,7 @@ nnm_status nnm_ir_note_losses(ir_translation *t);
 /* Several slices of one tensor, of which the old converter has made one node. */
 bool nnm_ir_is_joined(const ir_translation *t, size_t index);
 
-/* Notes attributes of the node that cannot be used because of their kind (attributes.c). */
+/* Notes attributes of the node that cannot be used because of their kind (attribute_notes.c). */
 nnm_status nnm_ir_note_attributes(ir_translation *t, const nnm_ir_node *node);
 
 /* Fills attributes, perhaps replaces node->op, adds or cuts inputs (translate.c). */
