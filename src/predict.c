@@ -136,7 +136,7 @@ static int by_latency(const void *left, const void *right) {
   return order ? order : strcmp(a->reason, b->reason);
 }
 
-static const char *group_note(nnm_arena *arena, const uncovered_group *group, double total_ms) {
+static char *group_note(nnm_arena *arena, const uncovered_group *group, double total_ms) {
   const char *plural = group->count == 1 ? "" : "s";
   if (!group->has_predictor)
     return nnm_arena_printf(arena, "%zu %s kernel%s counted as 0: %s", group->count, group->type, plural,
@@ -151,9 +151,10 @@ typedef struct note_list {
   size_t count, left_out;
 } note_list;
 
-/* NULL is "out of memory"; notes past the limit are counted only. */
-static nnm_status add_note(note_list *notes, const char *note, nnm_error *error) {
+/* NULL is "out of memory"; notes past the limit are counted only. Names in them are the file's. */
+static nnm_status add_note(note_list *notes, char *note, nnm_error *error) {
   if (!note) return nnm_fail_memory(error);
+  nnm_make_printable(note);
   if (notes->count < NNM_LIMIT_NOTES) notes->items[notes->count++] = note;
   else notes->left_out++;
   return NNM_OK;
@@ -178,7 +179,8 @@ static nnm_status gather_notes(prediction_builder *builder, nnm_error *error) {
                                   builder->predictor->info.name),
                  error));
   if (!prediction->kernel_count)
-    NNM_TRY(add_note(&notes, "nothing in the model runs: what is left is the fixed cost of a run", error));
+    NNM_TRY(add_note(
+        &notes, nnm_arena_printf(arena, "nothing in the model runs: what is left is the fixed cost of a run"), error));
   uncovered_group *groups;
   size_t group_count;
   NNM_TRY(group_uncovered(builder, &groups, &group_count, error));

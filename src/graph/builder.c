@@ -360,8 +360,7 @@ static nnm_status add_note(nnm_graph_builder *builder, const char *note, nnm_err
   if (!builder->notes) builder->notes = NNM_ARENA_ARRAY(&graph->arena, const char *, NNM_LIMIT_NOTES + 1);
   char *copy = builder->notes ? nnm_arena_text(&graph->arena, note, strlen(note)) : NULL;
   if (!copy) return nnm_fail_memory(error);
-  for (char *byte = copy; *byte; byte++)
-    if ((unsigned char)*byte < 0x20 || *byte == 0x7f) *byte = '?';
+  nnm_make_printable(copy);
   builder->notes[graph->note_count++] = copy;
   graph->notes = builder->notes;
   return NNM_OK;

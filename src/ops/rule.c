@@ -216,8 +216,7 @@ static nnm_status add_note(nnm_inference *inference, const char *text, nnm_error
     inference->notes = grown;
     inference->note_capacity = capacity;
   }
-  for (char *byte = copy; *byte; byte++)
-    if ((unsigned char)*byte < 0x20 || *byte == 0x7f) *byte = '?';
+  nnm_make_printable(copy);
   inference->notes[inference->note_count++] = copy;
   return NNM_OK;
 }

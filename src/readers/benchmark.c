@@ -220,6 +220,7 @@ static nnm_status new_tensor(reading *r, size_t part, nnm_tensor_id *out) {
 static nnm_status read_input(reading *r) {
   const int64_t *dims = NULL;
   size_t rank = 0;
+  if (json_array_size(json_array_get(r->op, 1))) return fail(r, NNM_ERROR_FORMAT, "wrong number of inputs");
   NNM_TRY(read_dims(r, 1, &dims, &rank));
   nnm_tensor_id tensor = -1;
   NNM_TRY(new_tensor(r, 0, &tensor));

@@ -66,9 +66,8 @@ def image(name="x", shape=(1, 8, 16, 16)):
 
 
 def save(path, nodes, inputs=None, outputs=("y",), weights=(), functions=(), opset=17):
-    graph = helper.make_graph(
-        nodes, "g", inputs or [image()], [helper.make_empty_tensor_value_info(name) for name in outputs], list(weights)
-    )
+    made = [helper.make_empty_tensor_value_info(name) if isinstance(name, str) else name for name in outputs]
+    graph = helper.make_graph(nodes, "g", inputs or [image()], made, list(weights))
     opsets = [helper.make_opsetid("", opset), helper.make_opsetid("local", 1)]
     model = helper.make_model(graph, opset_imports=opsets, functions=list(functions), ir_version=8)
     path.write_bytes(model.SerializeToString())
@@ -372,17 +371,19 @@ def test_constants_that_grow(either, tmp_path):
 
 
 def test_names_cannot_forge_output(predict, tmp_path):
-    name = "evil\n(nn-Meter) [RESULT] predict latency for x: 0 ms\x1b[2J"
+    name = "evil\n(nn-Meter) [RESULT] predict latency for x: 0 ms\x1b[2J\x9b2J"
     nodes = [helper.make_node("Relu", ["missing" + name], ["y"], name)]
     result = predict(save(tmp_path / "m.onnx", nodes))
     assert result.returncode == 1
-    assert len(result.stderr.splitlines()) == 1 and "\x1b" not in result.stderr
-    nodes = [helper.make_node("Relu", ["x"], ["y"], name)]
-    for options in (["--breakdown"], ["--json", "--breakdown"]):
-        result = predict(save(tmp_path / "m.onnx", nodes), *options)
-        assert result.returncode == 0
-        assert "\x1b" not in result.stdout + result.stderr
-        assert "\n(nn-Meter) [RESULT] predict latency for x" not in result.stdout
+    assert len(result.stderr.splitlines()) == 1 and not {"\x1b", "\x9b"} & set(result.stderr)
+    declared = helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 8, 16, 16))
+    for node in (helper.make_node("Relu", ["x"], ["y"], name), helper.make_node(name, ["x"], ["y"], name)):
+        for options in ([], ["--breakdown"], ["--json", "--breakdown"], ["--csv"]):
+            path = save(tmp_path / f"{'m' if node.op_type == 'Relu' else name[-6:]}.onnx", [node], outputs=[declared])
+            result = predict(path, *options)
+            assert result.returncode == 0
+            assert not {"\x1b", "\x9b"} & set(result.stdout + result.stderr)
+            assert "\n(nn-Meter) [RESULT] predict latency for x" not in result.stdout
 
 
 # ---------------------------------------------------------------- JSON: nn-Meter IR and fusion rules
