@@ -180,12 +180,12 @@ static const char *label_of(const nnm_inference *inference, const nnm_node *node
 nnm_status nnm_fail_node(const nnm_inference *inference, const nnm_node *node, nnm_error *error, const char *format,
                          ...) {
   if (!error) return NNM_ERROR_SHAPE;
+  const char *advice = strstr(format, "; ") || !inference->advice ? "" : inference->advice;
   char label[200], message[NNM_ERROR_MESSAGE_SIZE];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
-  const char *advice = strstr(format, "; ") || !inference->advice ? "" : inference->advice;
   return nnm_fail(error, NNM_ERROR_SHAPE, label_of(inference, node, label, sizeof label), "%.500s%s%s", message,
                   *advice ? "; " : "", advice);
 }
