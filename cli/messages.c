@@ -8,8 +8,11 @@
 
 void print_line(FILE *to, const char *text) {
   for (; *text; text++) {
-    unsigned char byte = (unsigned char)*text;
-    putc(byte < 0x20 || byte == 0x7f ? '?' : byte, to);
+    unsigned char byte = (unsigned char)*text, next = (unsigned char)text[1];
+    bool is_control = byte < 0x20 || byte == 0x7f;
+    bool is_long_control = byte == 0xc2 && next >= 0x80 && next < 0xa0; /* C1 in UTF-8: terminals obey these too */
+    if (is_long_control) text++;
+    putc(is_control || is_long_control ? '?' : byte, to);
   }
 }
 
@@ -26,7 +29,7 @@ void print_message(FILE *to, const char *kind, const char *subject, const char *
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   fprintf(to, "nn-meter: %s: ", kind);
-  if (subject) {
+  if (subject && *subject) {
     print_line(to, subject);
     fputs(": ", to);
   }

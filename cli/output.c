@@ -19,9 +19,24 @@ static void remove_unfinished(int number) {
   raise(number);
 }
 
-static bool fail(cli_output *output, const char *what) {
-  print_message(stderr, "error", output->path ? output->path : "standard output", "cannot %s: %s", what,
-                strerror(errno));
+static const char *remedy_of(int code) {
+  switch (code) {
+  case ENOENT:
+  case ENOTDIR: return "; make its folder first, or give another path";
+  case EISDIR: return "; give the name of a file in it";
+  case EACCES:
+  case EPERM:
+  case EROFS: return "; choose a folder that can be written";
+  case ENOSPC:
+  case EDQUOT: return "; make room on the disk";
+  default: return "; give another path";
+  }
+}
+
+static bool fail(cli_output *output) {
+  int code = errno;
+  print_message(stderr, "error", output->path ? output->path : "standard output", "cannot write: %s%s", strerror(code),
+                output->path ? remedy_of(code) : "");
   output_discard(output);
   return false;
 }
@@ -37,14 +52,14 @@ static bool open_temporary(cli_output *output) {
   output->target = resolved ? resolved : strdup(output->path);
   size_t length = output->target ? strlen(output->target) : 0;
   output->temporary = output->target ? malloc(length + 8) : NULL;
-  if (!output->temporary) return fail(output, "write");
+  if (!output->temporary) return fail(output);
   memcpy(output->temporary, output->target, length);
   memcpy(output->temporary + length, ".XXXXXX", 8);
   int descriptor = mkstemp(output->temporary);
   if (descriptor < 0) {
     free(output->temporary);
     output->temporary = NULL;
-    return fail(output, "write");
+    return fail(output);
   }
   unfinished = output->temporary;
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
@@ -55,7 +70,7 @@ static bool open_temporary(cli_output *output) {
   output->file = fdopen(descriptor, "w");
   if (!output->file || fchmod(descriptor, 0666 & ~mask)) {
     if (!output->file) close(descriptor);
-    return fail(output, "write");
+    return fail(output);
   }
   return true;
 }
@@ -67,16 +82,16 @@ bool output_open(cli_output *output, const char *path) {
   output->file = NULL;
   if (!is_special(path)) return open_temporary(output);
   output->file = fopen(path, "w");
-  return output->file ? true : fail(output, "write");
+  return output->file ? true : fail(output);
 }
 
 bool output_commit(cli_output *output) {
-  if (!output->path) return !fflush(stdout) && !ferror(stdout) ? true : fail(output, "write");
+  if (!output->path) return !fflush(stdout) && !ferror(stdout) ? true : fail(output);
   bool failed = fflush(output->file) || ferror(output->file);
   FILE *file = output->file;
   output->file = NULL;
-  if (fclose(file) || failed) return fail(output, "write");
-  if (output->temporary && rename(output->temporary, output->target)) return fail(output, "write");
+  if (fclose(file) || failed) return fail(output);
+  if (output->temporary && rename(output->temporary, output->target)) return fail(output);
   unfinished = NULL;
   free(output->temporary);
   output->temporary = NULL;

@@ -16,7 +16,7 @@ static bool open_one(const char *name, const char *version, predictor_set *set) 
   nnm_predictor **grown = realloc(set->items, (set->count + 1) * sizeof *grown);
   if (!grown) {
     nnm_predictor_free(predictor);
-    print_message(stderr, "error", name, "out of memory");
+    print_message(stderr, "error", name, "out of memory; close other programs");
     return false;
   }
   set->items = grown;

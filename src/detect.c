@@ -4,11 +4,13 @@
 #include "base/mapped_file.h"
 #include "compat/compat.h"
 #include "predict.h"
+#include "readers/content.h"
 
 static nnm_status read_rules(const char *path, nnm_fusion_rules **out, nnm_error *error) {
   nnm_mapped_file file;
   NNM_TRY(nnm_map_file(path, &file, error));
-  nnm_status status = nnm_fusion_rules_parse(file.data, file.size, out, error);
+  nnm_status status = nnm_is_json(file.data, file.size) ? nnm_fusion_rules_parse(file.data, file.size, out, error)
+                                                        : nnm_fail_rules_content(error, file.data, file.size);
   nnm_unmap_file(&file);
   return nnm_fail_in_file(error, status, path);
 }

@@ -8,6 +8,14 @@
 /* A name as it stands in text output: whole, on one line. */
 static void write_name(nnm_text *text, const char *name) { nnm_write_cell(text, name, SIZE_MAX, false); }
 
+static void write_notes(nnm_text *text, const char *const *notes, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    nnm_text_add(text, "note: ");
+    write_name(text, notes[i]);
+    nnm_text_add(text, "\n");
+  }
+}
+
 /* ------------------------------------------------------------------------------------------------ graph */
 
 static void write_declared_dims(nnm_text *text, const nnm_tensor *tensor) {
@@ -157,7 +165,10 @@ static void write_graph_json(nnm_text *text, const nnm_graph *graph) {
     if (i) nnm_text_add(text, ", ");
     write_block_json(text, graph, &graph->blocks[i]);
   }
-  nnm_text_add(text, "]}\n");
+  nnm_text_add(text, "]");
+  nnm_write_json_key(text, "notes");
+  nnm_write_json_texts(text, graph->notes, graph->note_count);
+  nnm_text_add(text, "}\n");
 }
 
 static void write_node_line(nnm_text *text, const nnm_graph *graph, nnm_node_id id) {
@@ -205,6 +216,7 @@ static void write_graph_text(nnm_text *text, const nnm_graph *graph) {
     }
     for (uint32_t i = 0; i < block->node_count; i++) write_node_line(text, graph, block->nodes[i]);
   }
+  write_notes(text, graph->notes, graph->note_count);
 }
 
 /* ------------------------------------------------------------------------------------------------ shapes */
@@ -261,11 +273,7 @@ static void write_shapes_text(nnm_text *text, const nnm_graph *graph, const nnm_
     write_name(text, graph->tensors[i].name);
     nnm_text_add(text, graph->tensors[i].flags & NNM_TENSOR_WEIGHT ? "  (weight)\n" : "\n");
   }
-  for (size_t i = 0; i < shapes->note_count; i++) {
-    nnm_text_add(text, "note: ");
-    write_name(text, shapes->notes[i]);
-    nnm_text_add(text, "\n");
-  }
+  write_notes(text, shapes->notes, shapes->note_count);
 }
 
 /* ------------------------------------------------------------------------------------------------ all of them */

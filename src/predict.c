@@ -77,7 +77,8 @@ static nnm_status add_up(prediction_builder *builder, double *total_ms, nnm_erro
   for (int32_t i = 0; i < sum_count; i++) *total_ms += sums[i];
   *total_ms += builder->constant_ms;
   if (!isfinite(*total_ms))
-    return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "the sum over %zu kernels is too large for a number", kernels->count);
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "the sum over %zu kernels is too large for a number; check the sizes of the model", kernels->count);
   return NNM_OK;
 }
 
@@ -135,7 +136,7 @@ static int by_latency(const void *left, const void *right) {
   return order ? order : strcmp(a->reason, b->reason);
 }
 
-static const char *group_note(nnm_arena *arena, const uncovered_group *group, double total_ms) {
+static char *group_note(nnm_arena *arena, const uncovered_group *group, double total_ms) {
   const char *plural = group->count == 1 ? "" : "s";
   if (!group->has_predictor)
     return nnm_arena_printf(arena, "%zu %s kernel%s counted as 0: %s", group->count, group->type, plural,
@@ -150,9 +151,10 @@ typedef struct note_list {
   size_t count, left_out;
 } note_list;
 
-/* NULL is "out of memory"; notes past the limit are counted only. */
-static nnm_status add_note(note_list *notes, const char *note, nnm_error *error) {
+/* NULL is "out of memory"; notes past the limit are counted only. Names in them are the file's. */
+static nnm_status add_note(note_list *notes, char *note, nnm_error *error) {
   if (!note) return nnm_fail_memory(error);
+  nnm_make_printable(note);
   if (notes->count < NNM_LIMIT_NOTES) notes->items[notes->count++] = note;
   else notes->left_out++;
   return NNM_OK;
@@ -177,14 +179,17 @@ static nnm_status gather_notes(prediction_builder *builder, nnm_error *error) {
                                   builder->predictor->info.name),
                  error));
   if (!prediction->kernel_count)
-    NNM_TRY(add_note(&notes, "nothing in the model runs: what is left is the fixed cost of a run", error));
+    NNM_TRY(add_note(
+        &notes, nnm_arena_printf(arena, "nothing in the model runs: what is left is the fixed cost of a run"), error));
   uncovered_group *groups;
   size_t group_count;
   NNM_TRY(group_uncovered(builder, &groups, &group_count, error));
   if (group_count > 1) qsort(groups, group_count, sizeof *groups, by_latency);
   for (size_t i = 0; i < group_count; i++)
     NNM_TRY(add_note(&notes, group_note(arena, &groups[i], prediction->latency_ms), error));
+  const nnm_graph *graph = builder->detection->model->graph;
   const nnm_shapes *shapes = builder->detection->model->shapes;
+  NNM_TRY(copy_notes(&notes, arena, graph->notes, graph->note_count, error));
   if (shapes) NNM_TRY(copy_notes(&notes, arena, shapes->notes, shapes->note_count, error));
   NNM_TRY(
       copy_notes(&notes, arena, builder->detection->kernels->notes, builder->detection->kernels->note_count, error));

@@ -19,11 +19,30 @@ enum { SPARSELY_READ = 32 << 20 }; /* bytes */
 /* Up to this size a file is read: mapping one, touching it and unmapping it costs twice as much. */
 enum { READ_AT_ONCE = 64 << 10 }; /* bytes */
 
+static const char *remedy_of(int code) {
+  static const struct {
+    int code;
+    const char *remedy;
+  } rows[] = {{ENOENT, "; check the path"},
+              {ENOTDIR, "; check the path"},
+              {ENAMETOOLONG, "; check the path"},
+              {ELOOP, "; check the links in the path"},
+              {EACCES, "; check its permissions"},
+              {EROFS, "; choose a folder that can be written"},
+              {ENOSPC, "; make room on the disk"},
+              {EDQUOT, "; make room on the disk"},
+              {EMFILE, "; close other files, or raise ulimit -n"},
+              {ENOMEM, "; close other programs"},
+              {EIO, "; check the disk"}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    if (rows[i].code == code) return rows[i].remedy;
+  return "";
+}
+
 static nnm_status fail_io(nnm_error *error, const char *path, const char *what, int code) {
   if (code == ENOMEM) return nnm_fail_in_file(error, nnm_fail_memory(error), path);
   nnm_status status = code == ENOENT ? NNM_ERROR_NOT_FOUND : NNM_ERROR_IO;
-  const char *remedy = code == ENOENT ? "; check the path" : code == EACCES ? "; check its permissions" : "";
-  nnm_fail(error, status, NULL, "cannot %s: %s%s", what, strerror(code), remedy);
+  nnm_fail(error, status, NULL, "cannot %s: %s%s", what, strerror(code), remedy_of(code));
   return nnm_fail_in_file(error, status, path);
 }
 
@@ -67,7 +86,7 @@ nnm_status nnm_map_file(const char *path, nnm_mapped_file *out, nnm_error *error
   }
   if (!S_ISREG(info.st_mode)) {
     close(descriptor);
-    nnm_fail(error, NNM_ERROR_IO, NULL, "is %s, not a file; name a model file",
+    nnm_fail(error, NNM_ERROR_IO, NULL, "is %s, not a file; name a file",
              S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe");
     return nnm_fail_in_file(error, NNM_ERROR_IO, path);
   }

@@ -6,8 +6,7 @@
 
 #include "base/text.h"
 
-/* Untrusted names end up in messages, perhaps cut in the middle of a character: keep them on one printable line. */
-static void make_printable(char *text) {
+void nnm_make_printable(char *text) {
   for (size_t left = strlen(text); left;) {
     size_t length = nnm_utf8_length(text, left);
     unsigned char first = (unsigned char)text[0];
@@ -21,7 +20,7 @@ static void make_printable(char *text) {
 
 static void copy_text(char *to, size_t size, const char *from) {
   snprintf(to, size, "%s", from ? from : "");
-  make_printable(to);
+  nnm_make_printable(to);
 }
 
 nnm_status nnm_fail(nnm_error *error, nnm_status status, const char *place, const char *format, ...) {
@@ -33,7 +32,7 @@ nnm_status nnm_fail(nnm_error *error, nnm_status status, const char *place, cons
   va_start(arguments, format);
   vsnprintf(error->message, sizeof error->message, format, arguments);
   va_end(arguments);
-  make_printable(error->message);
+  nnm_make_printable(error->message);
   return status;
 }
 

@@ -9,6 +9,10 @@
 nnm_status nnm_fail(nnm_error *error, nnm_status status, const char *place, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Untrusted names end up in messages and notes, perhaps cut in the middle of a character: replaces what could begin a
+ * line or steer a terminal by '?', in place. */
+void nnm_make_printable(char *text);
+
 /* "out of memory", for the many places where nothing more can be said. */
 nnm_status nnm_fail_memory(nnm_error *error);
 

@@ -170,19 +170,6 @@ static nnm_status describe(const nnm_ir *ir, const nnm_graph *graph, const nnm_s
 
 /* -------------------------------------------------------------- detection */
 
-static nnm_status note_left_out(const nnm_ir *ir, nnm_kernels *kernels, nnm_error *error) {
-  const char **notes = NNM_ARENA_ARRAY(&kernels->arena, const char *, NNM_LIMIT_NOTES);
-  if (!notes) return nnm_fail_memory(error);
-  for (size_t i = 0; i < ir->node_count && kernels->note_count < NNM_LIMIT_NOTES; i++) {
-    if (ir->nodes[i].type) continue;
-    notes[kernels->note_count] =
-        nnm_arena_printf(&kernels->arena, "node '%.200s' has no type in the IR: left out", ir->nodes[i].name);
-    if (!notes[kernels->note_count++]) return nnm_fail_memory(error);
-  }
-  kernels->notes = notes;
-  return NNM_OK;
-}
-
 /* Blocks that close a cycle are what the old tool stops at. They are given up, first those concerned, then all. */
 static nnm_status make_working(compat_working *work, const nnm_ir *ir, const nnm_fusion_rules *rules, nnm_arena *arena,
                                nnm_error *error) {
@@ -220,7 +207,7 @@ static nnm_status detect(compat_working *work, const nnm_ir *ir, const nnm_graph
   for (size_t i = 0; i < a.count; i++)
     NNM_TRY(describe(ir, graph, shapes, &a.kernels[i], &kernels->arena, &kernels->items[i], error));
   kernels->count = a.count;
-  return note_left_out(ir, kernels, error);
+  return NNM_OK;
 }
 
 nnm_status nnm_detect_compat_kernels(const nnm_ir *ir, const nnm_graph *graph, const nnm_shapes *shapes,

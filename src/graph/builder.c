@@ -1,5 +1,7 @@
 #include "graph/builder.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +36,8 @@ struct nnm_graph_builder {
   size_t scope_start[NNM_LIMIT_BLOCK_DEPTH + 1]; /* first change of each open block */
   block_port *ports;
   size_t port_count, port_capacity;
+  const char **notes; /* room for NNM_LIMIT_NOTES and one that counts the others; NULL while there is none */
+  size_t notes_left_out;
 };
 
 /* Makes room for one more item; *items is realloc'ed. */
@@ -53,7 +57,8 @@ static nnm_status add_block(nnm_graph_builder *builder, nnm_block_id parent, con
                             nnm_error *error) {
   nnm_graph *graph = builder->graph;
   if (graph->block_count >= NNM_LIMIT_NODES)
-    return nnm_fail(error, NNM_ERROR_LIMIT, name, "more than %d bodies of If, Loop and Scan", NNM_LIMIT_NODES);
+    return nnm_fail(error, NNM_ERROR_LIMIT, name,
+                    "more than %d bodies of If, Loop and Scan; simplify the model before exporting", NNM_LIMIT_NODES);
   if (!GROW(graph->blocks, (size_t)graph->block_count, builder->block_capacity)) return nnm_fail_memory(error);
   *out = graph->block_count++;
   graph->blocks[*out] = (nnm_block){.parent = parent, .owner = -1, .name = name};
@@ -158,7 +163,8 @@ static nnm_status add_tensor(nnm_graph_builder *builder, const char *name, nnm_t
                              nnm_error *error) {
   nnm_graph *graph = builder->graph;
   if (graph->tensor_count >= NNM_LIMIT_TENSORS)
-    return nnm_fail(error, NNM_ERROR_LIMIT, name, "more than %d tensors", NNM_LIMIT_TENSORS);
+    return nnm_fail(error, NNM_ERROR_LIMIT, name, "more than %d tensors; simplify the model before exporting",
+                    NNM_LIMIT_TENSORS);
   if (!GROW(graph->tensors, (size_t)graph->tensor_count, builder->tensor_capacity)) return nnm_fail_memory(error);
   nnm_tensor_id tensor = graph->tensor_count;
   if (builder->depth && !record_change(builder, name, before, tensor)) return nnm_fail_memory(error);
@@ -271,7 +277,8 @@ static nnm_status own_blocks(nnm_graph_builder *builder, nnm_node_id id, nnm_err
     nnm_block_id body = attribute->as.block;
     if (body <= 0 || body >= graph->block_count || graph->blocks[body].owner >= 0 ||
         graph->blocks[body].parent != builder->current)
-      return nnm_fail(error, NNM_ERROR_GRAPH, node->name, "body '%s' does not belong to this node", attribute->name);
+      return nnm_fail(error, NNM_ERROR_GRAPH, node->name,
+                      "body '%s' does not belong to this node; export the model again", attribute->name);
     graph->blocks[body].owner = id;
   }
   return NNM_OK;
@@ -281,9 +288,11 @@ nnm_status nnm_graph_builder_node(nnm_graph_builder *builder, const nnm_node *te
                                   nnm_error *error) {
   nnm_graph *graph = builder->graph;
   if (graph->node_count >= NNM_LIMIT_NODES)
-    return nnm_fail(error, NNM_ERROR_LIMIT, template->name, "more than %d nodes", NNM_LIMIT_NODES);
+    return nnm_fail(error, NNM_ERROR_LIMIT, template->name, "more than %d nodes; simplify the model before exporting",
+                    NNM_LIMIT_NODES);
   if (template->input_count > NNM_LIMIT_NODE_PORTS || template->output_count > NNM_LIMIT_NODE_PORTS)
-    return nnm_fail(error, NNM_ERROR_LIMIT, template->name, "more than %d inputs or outputs", NNM_LIMIT_NODE_PORTS);
+    return nnm_fail(error, NNM_ERROR_LIMIT, template->name,
+                    "more than %d inputs or outputs; simplify the model before exporting", NNM_LIMIT_NODE_PORTS);
   if (!GROW(graph->nodes, (size_t)graph->node_count, builder->node_capacity)) return nnm_fail_memory(error);
   nnm_node node = *template;
   node.block = builder->current;
@@ -322,7 +331,7 @@ static nnm_status check_definitions(const nnm_graph_builder *builder, nnm_error 
   }
   for (nnm_block_id b = 1; b < graph->block_count; b++)
     if (graph->blocks[b].owner < 0)
-      return nnm_fail(error, NNM_ERROR_GRAPH, graph->blocks[b].name, "body belongs to no node");
+      return nnm_fail(error, NNM_ERROR_GRAPH, graph->blocks[b].name, "body belongs to no node; export the model again");
   return NNM_OK;
 }
 
@@ -353,12 +362,46 @@ static nnm_status fill_ports(nnm_graph_builder *builder, nnm_error *error) {
   return NNM_OK;
 }
 
+/* ---------------------------------------------------------------- notes */
+
+static nnm_status add_note(nnm_graph_builder *builder, const char *note, nnm_error *error) {
+  nnm_graph *graph = builder->graph;
+  if (!builder->notes) builder->notes = NNM_ARENA_ARRAY(&graph->arena, const char *, NNM_LIMIT_NOTES + 1);
+  char *copy = builder->notes ? nnm_arena_text(&graph->arena, note, strlen(note)) : NULL;
+  if (!copy) return nnm_fail_memory(error);
+  nnm_make_printable(copy);
+  builder->notes[graph->note_count++] = copy;
+  graph->notes = builder->notes;
+  return NNM_OK;
+}
+
+nnm_status nnm_graph_builder_note(nnm_graph_builder *builder, nnm_error *error, const char *format, ...) {
+  if (builder->graph->note_count == NNM_LIMIT_NOTES) {
+    builder->notes_left_out++;
+    return NNM_OK;
+  }
+  char note[NNM_ERROR_MESSAGE_SIZE];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(note, sizeof note, format, arguments);
+  va_end(arguments);
+  return add_note(builder, note, error);
+}
+
+static nnm_status finish_notes(nnm_graph_builder *builder, nnm_error *error) {
+  if (!builder->notes_left_out) return NNM_OK;
+  char note[80];
+  snprintf(note, sizeof note, "%zu more notes on the file are not shown", builder->notes_left_out);
+  return add_note(builder, note, error);
+}
+
 nnm_status nnm_graph_builder_finish(nnm_graph_builder *builder, nnm_graph **out, nnm_error *error) {
   nnm_status status = builder->depth ? nnm_fail(error, NNM_ERROR_GRAPH, NULL, "a body never ends") : NNM_OK;
   if (status == NNM_OK) status = check_definitions(builder, error);
   if (status == NNM_OK) status = fill_ports(builder, error);
   if (status == NNM_OK) status = nnm_graph_index_consumers(builder->graph, error);
   if (status == NNM_OK) status = nnm_graph_sort_blocks(builder->graph, error);
+  if (status == NNM_OK) status = finish_notes(builder, error);
   if (status == NNM_OK) {
     nnm_strings_free(&builder->graph->strings); /* names stay in the arena; nothing is looked up any more */
     *out = builder->graph;

@@ -54,6 +54,11 @@ nnm_status nnm_graph_builder_weight(nnm_graph_builder *builder, nnm_tensor_id te
  * an error. Block attributes must name closed blocks that no node owns yet. */
 nnm_status nnm_graph_builder_node(nnm_graph_builder *builder, const nnm_node *node, nnm_node_id *out, nnm_error *error);
 
+/* Something of the file that the reader guessed, or could not use; every result of the model carries it. Of very many
+ * the first are kept and the others counted. */
+nnm_status nnm_graph_builder_note(nnm_graph_builder *builder, nnm_error *error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Checks and seals the graph; frees the builder in every case. */
 nnm_status nnm_graph_builder_finish(nnm_graph_builder *builder, nnm_graph **out, nnm_error *error);
 

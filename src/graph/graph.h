@@ -145,6 +145,8 @@ typedef struct nnm_graph {
    * twice is listed twice. */
   const uint32_t *consumer_start; /* tensor_count + 1 entries */
   const nnm_node_id *consumer_nodes;
+  size_t note_count;
+  const char *const *notes; /* what the reader guessed, or could not use; printable */
 } nnm_graph;
 
 void nnm_graph_free(nnm_graph *graph); /* NULL is fine */

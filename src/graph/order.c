@@ -9,7 +9,9 @@ nnm_status nnm_graph_index_consumers(nnm_graph *graph, nnm_error *error) {
   for (nnm_node_id n = 0; n < graph->node_count; n++)
     for (uint32_t i = 0; i < graph->nodes[n].input_count; i++)
       if (graph->nodes[n].inputs[i] >= 0) start[graph->nodes[n].inputs[i] + 2]++, total++;
-  if (total > UINT32_MAX) return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "the graph has more than 2^32 edges");
+  if (total > UINT32_MAX)
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "the graph has more than 2^32 edges; simplify the model before exporting");
   for (nnm_tensor_id t = 0; t < graph->tensor_count; t++) start[t + 2] += start[t + 1];
   nnm_node_id *nodes = NNM_ARENA_ARRAY(&graph->arena, nnm_node_id, total);
   if (!nodes) return nnm_fail_memory(error);
@@ -52,7 +54,8 @@ static nnm_status scan_edges(const nnm_graph *graph, edges *e, int pass, bool *i
       char label[160];
       if (consumer < 0)
         return nnm_fail(error, NNM_ERROR_GRAPH, nnm_node_label(graph, n, label, sizeof label),
-                        "reads '%.200s' of a body it is not in", graph->tensors[node->inputs[i]].name);
+                        "reads '%.200s' of a body it is not in; export the model again",
+                        graph->tensors[node->inputs[i]].name);
       if (consumer <= producer) *in_file_order = false;
       if (pass) e->to[e->start[producer + 1]++] = consumer, e->waiting[consumer]++;
       else e->start[producer + 2]++;

@@ -30,12 +30,13 @@ static nnm_status read_names(reading *r, const json_t *list, const char *field, 
   if (!list || json_is_null(list)) return NNM_OK;
   if (!json_is_array(list))
     return fail(r, NNM_ERROR_FORMAT, field, "is no list of node names; write [] when there are none");
-  if (json_array_size(list) > NNM_LIMIT_NODE_PORTS) return fail(r, NNM_ERROR_LIMIT, field, "has too many names");
+  if (json_array_size(list) > NNM_LIMIT_NODE_PORTS)
+    return fail(r, NNM_ERROR_LIMIT, field, "has more names than a node can read; the file is damaged");
   const char **names = NNM_ARENA_ARRAY(&r->ir->arena, const char *, json_array_size(list));
   if (!names) return nnm_fail_memory(r->error);
   for (size_t i = 0; i < json_array_size(list); i++) {
     const char *name = json_string_value(json_array_get(list, i));
-    if (!name) return fail(r, NNM_ERROR_FORMAT, field, "has an entry that is no node name");
+    if (!name) return fail(r, NNM_ERROR_FORMAT, field, "has an entry that is no node name; write the names as texts");
     NNM_TRY(intern(r, name, &names[i]));
   }
   *out = names;
@@ -45,15 +46,17 @@ static nnm_status read_names(reading *r, const json_t *list, const char *field, 
 
 static nnm_status read_dims(reading *r, const json_t *list, const char *field, nnm_shape *out) {
   size_t rank = json_array_size(list);
-  if (rank > NNM_LIMIT_RANK) return fail(r, NNM_ERROR_LIMIT, field, "a shape has too many dimensions");
+  if (rank > NNM_LIMIT_RANK)
+    return fail(r, NNM_ERROR_LIMIT, field, "a shape has more than 16 dimensions; reshape the tensor before converting");
   int64_t *dims = NNM_ARENA_ARRAY(&r->ir->arena, int64_t, rank);
   if (!dims) return nnm_fail_memory(r->error);
   for (size_t i = 0; i < rank; i++) {
     const json_t *item = json_array_get(list, i);
     json_int_t dim = json_is_null(item) ? -1 : json_integer_value(item);
     if (!json_is_integer(item) && !json_is_null(item))
-      return fail(r, NNM_ERROR_FORMAT, field, "a dimension is not an integer");
-    if (dim > NNM_LIMIT_DIMENSION) return fail(r, NNM_ERROR_LIMIT, field, "a dimension is too large");
+      return fail(r, NNM_ERROR_FORMAT, field, "a dimension is not an integer; write null when it is open");
+    if (dim > NNM_LIMIT_DIMENSION)
+      return fail(r, NNM_ERROR_LIMIT, field, "a dimension is larger than 2^40; the file is damaged");
     dims[i] = dim < -1 ? -1 : dim;
   }
   *out = (nnm_shape){(int32_t)rank, dims};
@@ -65,13 +68,15 @@ static nnm_status read_shapes(reading *r, const json_t *list, const char *field,
   if (!list || json_is_null(list)) return NNM_OK;
   if (!json_is_array(list))
     return fail(r, NNM_ERROR_FORMAT, field, "is no list of shapes; write [[1, 224, 224, 3]], say");
-  if (json_array_size(list) > NNM_LIMIT_NODE_PORTS) return fail(r, NNM_ERROR_LIMIT, field, "has too many shapes");
+  if (json_array_size(list) > NNM_LIMIT_NODE_PORTS)
+    return fail(r, NNM_ERROR_LIMIT, field, "has more shapes than a node has tensors; the file is damaged");
   nnm_shape *shapes = NNM_ARENA_ARRAY(&r->ir->arena, nnm_shape, json_array_size(list));
   if (!shapes) return nnm_fail_memory(r->error);
   for (size_t i = 0; i < json_array_size(list); i++) {
     const json_t *item = json_array_get(list, i);
     if (json_is_null(item)) shapes[i].rank = -1;
-    else if (!json_is_array(item)) return fail(r, NNM_ERROR_FORMAT, field, "has an entry that is no shape");
+    else if (!json_is_array(item))
+      return fail(r, NNM_ERROR_FORMAT, field, "has an entry that is no shape; write a list of integers, or null");
     else NNM_TRY(read_dims(r, item, field, &shapes[i]));
   }
   *out = shapes;
@@ -82,13 +87,17 @@ static nnm_status read_shapes(reading *r, const json_t *list, const char *field,
 
 static nnm_status read_attr(reading *r, const json_t *attr, nnm_ir_node *node) {
   if (!attr) return NNM_OK;
-  if (!json_is_object(attr)) return fail(r, NNM_ERROR_FORMAT, ".attr", "is no object");
+  if (!json_is_object(attr))
+    return fail(r, NNM_ERROR_FORMAT, ".attr",
+                "is no object; write {\"type\", \"attr\", \"input_shape\", \"output_shape\"}");
   const json_t *type = json_object_get(attr, "type"), *inner = json_object_get(attr, "attr");
-  if (type && !json_is_string(type)) return fail(r, NNM_ERROR_FORMAT, ".attr.type", "is no text");
+  if (type && !json_is_string(type))
+    return fail(r, NNM_ERROR_FORMAT, ".attr.type", "is no text; write the operator's type, \"Conv\" say");
   if (type) NNM_TRY(intern(r, json_string_value(type), &node->type));
-  if (inner && !json_is_object(inner)) return fail(r, NNM_ERROR_FORMAT, ".attr.attr", "is no object");
+  if (inner && !json_is_object(inner))
+    return fail(r, NNM_ERROR_FORMAT, ".attr.attr", "is no object; write {} when there are no attributes");
   if (json_object_size(inner) > NNM_LIMIT_ATTRIBUTES)
-    return fail(r, NNM_ERROR_LIMIT, ".attr.attr", "has too many attributes");
+    return fail(r, NNM_ERROR_LIMIT, ".attr.attr", "has more than 4096 attributes; the file is damaged");
   node->attributes = inner;
   NNM_TRY(read_shapes(r, json_object_get(attr, "input_shape"), ".attr.input_shape", &node->input_shapes,
                       &node->input_shape_count, &node->has_input_shapes));
@@ -97,12 +106,17 @@ static nnm_status read_attr(reading *r, const json_t *attr, nnm_ir_node *node) {
 }
 
 static nnm_status read_node(reading *r, const json_t *value, nnm_ir_node *node) {
-  if (strlen(r->node) > NNM_LIMIT_NAME_BYTES) return fail(r, NNM_ERROR_LIMIT, "", "the name of the node is too long");
+  if (strlen(r->node) > NNM_LIMIT_NAME_BYTES)
+    return fail(r, NNM_ERROR_LIMIT, "", "the name of the node is longer than 65536 bytes; shorten it");
   NNM_TRY(intern(r, r->node, &node->name));
   if (!json_is_object(value))
     return fail(r, NNM_ERROR_FORMAT, "", "is no object; a node is {\"attr\", \"inbounds\", \"outbounds\"}");
+  if (json_object_get(value, "obey"))
+    return fail(r, NNM_ERROR_FORMAT, "",
+                "is a fusion rule, no node; give the file with --fusion-rules, and a model here");
   if (!json_object_get(value, "attr") && !json_object_get(value, "inbounds"))
-    return fail(r, NNM_ERROR_FORMAT, "", "is no node: it has neither \"attr\" nor \"inbounds\"; is this nn-Meter IR?");
+    return fail(r, NNM_ERROR_FORMAT, "",
+                "is no node, it has neither \"attr\" nor \"inbounds\"; give nn-Meter IR, which get_ir writes");
   NNM_TRY(read_attr(r, json_object_get(value, "attr"), node));
   NNM_TRY(read_names(r, json_object_get(value, "inbounds"), ".inbounds", &node->inbound_names, &node->inbound_count));
   return read_names(r, json_object_get(value, "outbounds"), ".outbounds", &node->outbound_names, &node->outbound_count);
@@ -145,9 +159,11 @@ static nnm_status resolve_inbounds(nnm_ir *ir, nnm_error *error) {
 
 static nnm_status read_document(nnm_ir *ir, nnm_error *error) {
   if (!json_is_object(ir->document))
-    return nnm_fail(error, NNM_ERROR_FORMAT, "$", "nn-Meter IR is an object of nodes; this is something else");
+    return nnm_fail(error, NNM_ERROR_FORMAT, "$",
+                    "nn-Meter IR is an object of nodes, this is something else; get_ir writes such files");
   size_t count = json_object_size(ir->document);
-  if (count > NNM_LIMIT_NODES) return nnm_fail(error, NNM_ERROR_LIMIT, "$", "more than %d nodes", NNM_LIMIT_NODES);
+  if (count > NNM_LIMIT_NODES)
+    return nnm_fail(error, NNM_ERROR_LIMIT, "$", "more than %d nodes; split the model", NNM_LIMIT_NODES);
   ir->nodes = NNM_ARENA_ARRAY(&ir->arena, nnm_ir_node, count);
   if (!ir->nodes) return nnm_fail_memory(error);
   reading r = {.ir = ir, .error = error};

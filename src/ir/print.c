@@ -253,7 +253,8 @@ nnm_status nnm_ir_print(const nnm_ir *ir, char **out, nnm_error *error) {
   else print_nodes(&p, ir);
   if (p.too_deep) {
     nnm_text_free(&p.text);
-    return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "attributes are nested more than %d levels deep",
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "attributes are nested more than %d levels deep; no operator has such, the file is damaged",
                     NNM_LIMIT_JSON_DEPTH);
   }
   char *text = nnm_text_take(&p.text);

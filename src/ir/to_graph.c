@@ -134,8 +134,7 @@ static bool same_shape(nnm_shape a, nnm_shape b) {
   return a.rank <= 0 || !memcmp(a.dims, b.dims, (size_t)a.rank * sizeof *a.dims);
 }
 
-/* Several slices of one tensor, of which the old converter has made one node. */
-static bool is_joined(const ir_translation *t, size_t index) {
+bool nnm_ir_is_joined(const ir_translation *t, size_t index) {
   const char *type = t->ir->nodes[index].type;
   return type && !strcmp(type, "Slice") && t->nodes[index].output_count > 1;
 }
@@ -146,7 +145,7 @@ static nnm_tensor_id choose_output(ir_translation *t, int32_t producer, const nn
   const nnm_ir_node *node = &t->ir->nodes[producer];
   from->is_read = true;
   if (from->output_count < 2) return from->outputs[0];
-  if (is_joined(t, (size_t)producer)) return from->outputs[0]; /* readers of the others name dropped nodes */
+  if (nnm_ir_is_joined(t, (size_t)producer)) return from->outputs[0]; /* readers of the others name dropped nodes */
   size_t chosen = from->turn % from->output_count;
   for (size_t i = 0; wanted && i < from->output_count; i++) {
     size_t at = (from->turn + i) % from->output_count;
@@ -160,11 +159,33 @@ static nnm_tensor_id choose_output(ir_translation *t, int32_t producer, const nn
 
 static bool is_constant(const nnm_ir_node *node) { return node->type && !strcmp(node->type, "Const"); }
 
-/* Inputs of a TensorFlow node: what it reads but for constants; what it names and is no node was a weight. */
+/* What a name stands for is not known: the node gets what its shapes say, as if from outside of the model. */
+static void lose_inbound(ir_translation *t, const nnm_ir_node *node, const char *name) {
+  if (t->lost.count++) return;
+  t->lost.reader = node;
+  t->lost.name = name;
+}
+
+/* The old converter drops weights and goes on naming them. */
+static bool has_weights(const nnm_ir_node *node) {
+  static const char *const types[] = {
+      "BiasAdd", "Conv2D", "DepthwiseConv2dNative", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "MatMul"};
+  for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+    if (!strcmp(node->type, types[i])) return true;
+  return false;
+}
+
+/* Inputs of a TensorFlow node: what it reads but for constants; what it names and is no node was a weight, when it may
+ * have one and has its data. */
 static nnm_status list_tensorflow_inputs(ir_translation *t, const nnm_ir_node *node, ir_inputs *out) {
+  size_t unknown = 0;
+  const char *name = NULL;
   for (size_t k = 0; k < node->inbound_count; k++) {
     int32_t producer = node->inbounds[k];
-    if (producer < 0) continue;
+    if (producer < 0) {
+      if (!unknown++) name = node->inbound_names[k];
+      continue;
+    }
     if (is_constant(&t->ir->nodes[producer])) {
       if (out->constant_count < IR_CONSTANTS) out->constants[out->constant_count++] = producer;
       continue;
@@ -172,6 +193,8 @@ static nnm_status list_tensorflow_inputs(ir_translation *t, const nnm_ir_node *n
     const nnm_shape *wanted = out->count < node->input_shape_count ? &node->input_shapes[out->count] : NULL;
     out->items[out->count++] = choose_output(t, producer, wanted);
   }
+  bool are_weights = out->count && out->count >= node->input_shape_count && has_weights(node);
+  for (; unknown && !are_weights; unknown--) lose_inbound(t, node, name);
   if (out->count) return NNM_OK;
   return model_input(t, node->input_shape_count ? node->input_shapes : NULL, 0, &out->items[out->count++]);
 }
@@ -195,7 +218,7 @@ static nnm_status link_dropped_slices(ir_translation *t) {
     ir_slice_link link = {.node = -1};
     for (size_t k = 0; k < node->outbound_count; k++) {
       int32_t *reader = nnm_interned_value(node->outbound_names[k]);
-      if (*reader >= 0 && link.node < 0 && is_joined(t, (size_t)*reader)) link.node = *reader;
+      if (*reader >= 0 && link.node < 0 && nnm_ir_is_joined(t, (size_t)*reader)) link.node = *reader;
       if (*reader != -1 || link.node < 0 || ++link.part >= t->nodes[link.node].output_count) continue;
       t->links[used] = link;
       *reader = -2 - (int32_t)used++;
@@ -222,13 +245,16 @@ static nnm_status list_onnx_inputs(ir_translation *t, const nnm_ir_node *node, i
     bool fits = inbounds_left && (inbounds_left >= shapes_left || producer < 0 ||
                                   makes_shape(&t->ir->nodes[producer], node->input_shapes[i]));
     nnm_tensor_id linked = fits && producer < 0 ? linked_output(t, node->inbound_names[at]) : -1;
+    if (fits && producer < 0 && linked < 0) lose_inbound(t, node, node->inbound_names[at]);
     if (fits) at++;
     if (linked >= 0) out->items[out->count++] = linked;
     else if (fits && producer >= 0) out->items[out->count++] = choose_output(t, producer, &node->input_shapes[i]);
     else NNM_TRY(model_input(t, &node->input_shapes[i], from_model++, &out->items[out->count++]));
   }
-  for (; at < node->inbound_count; at++)
+  for (; at < node->inbound_count; at++) {
     if (node->inbounds[at] >= 0) out->items[out->count++] = choose_output(t, node->inbounds[at], NULL);
+    else lose_inbound(t, node, node->inbound_names[at]);
+  }
   if (out->count) return NNM_OK;
   return model_input(t, NULL, 0, &out->items[out->count++]);
 }
@@ -269,12 +295,13 @@ static nnm_status translate_node(ir_translation *t, size_t index) {
   ir_attributes attributes = {.capacity = json_object_size(ir_node->attributes) + IR_OWN_ATTRIBUTES};
   attributes.items = NNM_ARENA_ARRAY(t->arena, nnm_attribute, attributes.capacity);
   if (!attributes.items) return nnm_fail_memory(t->error);
+  NNM_TRY(nnm_ir_note_attributes(t, ir_node));
   NNM_TRY(nnm_ir_translate(t, ir_node, &inputs, &node, &attributes));
   node.inputs = inputs.items;
   node.input_count = (uint32_t)inputs.count;
   node.attributes = attributes.items;
   node.attribute_count = (uint32_t)attributes.count;
-  bool joined = is_joined(t, index) && node.op == NNM_OP_SLICE; /* as many slices again */
+  bool joined = nnm_ir_is_joined(t, index) && node.op == NNM_OP_SLICE; /* as many slices again */
   ir_node->graph_node_count = 0;
   ir_node->graph_nodes = NNM_ARENA_ARRAY(&t->ir->arena, nnm_node_id, joined ? made->output_count : 1);
   if (!ir_node->graph_nodes) return nnm_fail_memory(t->error);
@@ -318,7 +345,8 @@ static nnm_status translate(ir_translation *t) {
   for (size_t i = 0; i < count; i++) NNM_TRY(make_outputs(t, i));
   NNM_TRY(link_dropped_slices(t));
   for (size_t i = 0; i < count; i++) NNM_TRY(add_ir_node(t, i));
-  return mark_outputs(t);
+  NNM_TRY(mark_outputs(t));
+  return nnm_ir_note_losses(t);
 }
 
 nnm_status nnm_ir_to_graph(nnm_ir *ir, nnm_graph **out, nnm_error *error) {

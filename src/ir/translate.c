@@ -45,8 +45,22 @@ static nnm_status put_text(translating *x, const char *name, const char *value) 
   return put(x, name, (nnm_attribute){.kind = NNM_ATTRIBUTE_TEXT, .as.text = text});
 }
 
+/* Lists of other things than numbers mean nothing to any shape rule. */
+static nnm_status copy_floats(translating *x, const char *name, const json_t *list) {
+  size_t count = json_array_size(list);
+  double *values = NNM_ARENA_ARRAY(x->t->arena, double, count);
+  if (!values) return nnm_fail_memory(x->t->error);
+  for (size_t i = 0; i < count; i++) {
+    const json_t *item = json_array_get(list, i);
+    if (!json_is_number(item)) return NNM_OK;
+    values[i] = json_number_value(item);
+  }
+  return put(x, name, (nnm_attribute){.kind = NNM_ATTRIBUTE_FLOATS, .count = count, .as.numbers = values});
+}
+
 static nnm_status copy_attribute(translating *x, const char *name, const json_t *value) {
   if (json_is_integer(value)) return put_integer(x, name, json_integer_value(value));
+  if (json_is_boolean(value)) return put_integer(x, name, json_is_true(value));
   if (json_is_real(value))
     return put(x, name, (nnm_attribute){.kind = NNM_ATTRIBUTE_FLOAT, .as.number = json_real_value(value)});
   if (json_is_string(value)) return put_text(x, name, json_string_value(value));
@@ -56,7 +70,7 @@ static nnm_status copy_attribute(translating *x, const char *name, const json_t 
   if (!values) return nnm_fail_memory(x->t->error);
   for (size_t i = 0; i < count; i++) {
     const json_t *item = json_array_get(value, i);
-    if (!json_is_integer(item)) return NNM_OK;
+    if (!json_is_integer(item)) return copy_floats(x, name, value);
     values[i] = json_integer_value(item);
   }
   return put(x, name, (nnm_attribute){.kind = NNM_ATTRIBUTE_INTS, .count = count, .as.integers = values});
@@ -82,6 +96,13 @@ static nnm_status input_shape(translating *x, size_t index, nnm_shape *out) {
 static nnm_status output_shape(translating *x, size_t index, nnm_shape *out) {
   *out = (nnm_shape){.rank = -1};
   return index < x->from->output_shape_count ? nnm_ir_shape_of(x->t, x->from->output_shapes[index], out) : NNM_OK;
+}
+
+/* A value that the file does not give. Where it says what shape comes out, a wrong guess shows there; else this tells. */
+static nnm_status note_guess(translating *x, const char *attribute) {
+  if (x->from->output_shape_count && x->from->output_shapes[0].rank >= 0) return NNM_OK;
+  return nnm_graph_builder_note(x->t->builder, x->t->error, "node '%.120s' has no '%s': its usual value is assumed",
+                                x->from->name, attribute);
 }
 
 /* ---------------------------------------------------------------- windows */
@@ -241,6 +262,7 @@ static nnm_status translate_concat(translating *x) {
   int64_t axis[NNM_LIMIT_RANK];
   size_t count;
   bool found = integers(x, "axis", axis, &count) && count == 1;
+  if (!found) NNM_TRY(note_guess(x, "axis"));
   return put_integer(x, "axis", found ? axis[0] : x->t->tensorflow ? -1 : 1);
 }
 
@@ -251,6 +273,7 @@ static nnm_status translate_split(translating *x) {
   x->inputs->count = 1;
   NNM_TRY(input_shape(x, 0, &input));
   bool found = (integers(x, "axis", axis, &count) || integers(x, "split_dim", axis, &count)) && count == 1;
+  if (!found) NNM_TRY(note_guess(x, "axis"));
   if (!found) axis[0] = x->t->tensorflow ? -1 : 0;
   NNM_TRY(put_integer(x, "axis", axis[0]));
   int64_t at = axis[0] < 0 ? axis[0] + input.rank : axis[0], sum = 0;
@@ -280,6 +303,7 @@ static nnm_status translate_mean(translating *x) {
     count = 0;
     for (int32_t i = 0; keeps && i < input.rank; i++)
       if (input.dims[i] != output.dims[i]) axes[count++] = i;
+    if (!count) NNM_TRY(note_guess(x, "axes"));
     if (!count && input.rank == 4) {
       axes[0] = x->t->tensorflow ? 1 : 2;
       axes[1] = axes[0] + 1;
@@ -287,10 +311,11 @@ static nnm_status translate_mean(translating *x) {
     }
   }
   if (x->t->tensorflow) keeps = output.rank == 4; /* the shape of its input is not reliable there */
-  int64_t keepdims = json_integer_value(json_object_get(x->from->attributes, "keepdims"));
-  bool said = json_is_integer(json_object_get(x->from->attributes, "keepdims"));
+  const json_t *said = json_object_get(x->from->attributes, "keepdims");
   if (count) NNM_TRY(put_integers(x, "axes", axes, count));
-  return put_integer(x, "keepdims", said ? keepdims : keeps);
+  if (json_is_integer(said)) keeps = json_integer_value(said) != 0;
+  else if (json_is_boolean(said)) keeps = json_is_true(said);
+  return put_integer(x, "keepdims", keeps);
 }
 
 /* ------------------------------------------------------------- the others */

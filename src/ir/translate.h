@@ -21,6 +21,12 @@ typedef struct ir_slice_link { /* a slice that the old converter dropped: output
   size_t part;
 } ir_slice_link;
 
+typedef struct ir_lost_edges { /* names among inbounds that are those of no node, and stand for nothing known either */
+  size_t count;
+  const nnm_ir_node *reader; /* the first of them */
+  const char *name;
+} ir_lost_edges;
+
 typedef struct ir_translation {
   nnm_ir *ir;
   nnm_graph_builder *builder;
@@ -29,6 +35,7 @@ typedef struct ir_translation {
   bool tensorflow; /* TensorFlow's dialect, channels last; else ONNX's, channels first */
   ir_graph_node *nodes;
   ir_slice_link *links;
+  ir_lost_edges lost;
 } ir_translation;
 
 typedef struct ir_inputs {
@@ -46,6 +53,15 @@ typedef struct ir_attributes {
 nnm_status nnm_ir_shape_of(ir_translation *t, nnm_shape shape, nnm_shape *out);
 /* A weight of that shape, without bytes; name: of the node that reads it. */
 nnm_status nnm_ir_weight(ir_translation *t, const char *name, nnm_shape shape, nnm_tensor_id *out);
+
+/* Notes what the file says and the graph does not hold: lost inbounds, outbounds that nobody answers, nodes without a
+ * type (edges.c). Last, when every node is translated. */
+nnm_status nnm_ir_note_losses(ir_translation *t);
+/* Several slices of one tensor, of which the old converter has made one node. */
+bool nnm_ir_is_joined(const ir_translation *t, size_t index);
+
+/* Notes attributes of the node that cannot be used because of their kind (attribute_notes.c). */
+nnm_status nnm_ir_note_attributes(ir_translation *t, const nnm_ir_node *node);
 
 /* Fills attributes, perhaps replaces node->op, adds or cuts inputs (translate.c). */
 nnm_status nnm_ir_translate(ir_translation *t, const nnm_ir_node *ir_node, ir_inputs *inputs, nnm_node *node,

@@ -104,10 +104,14 @@ static nnm_status read_rule(nnm_fusion_rules *rules, const char *name, const jso
   char place[NNM_ERROR_PLACE_SIZE];
   snprintf(place, sizeof place, "$.%.200s", name);
   if (strlen(name) > NNM_LIMIT_NAME_BYTES)
-    return nnm_fail(error, NNM_ERROR_LIMIT, place, "rule name is longer than %d bytes", NNM_LIMIT_NAME_BYTES);
+    return nnm_fail(error, NNM_ERROR_LIMIT, place, "rule name is longer than %d bytes; the file is damaged",
+                    NNM_LIMIT_NAME_BYTES);
   if (!json_is_object(value))
     return nnm_fail(error, NNM_ERROR_FORMAT, place, "fusion rule is no object; write {\"obey\": true} or false");
   const json_t *obey = json_object_get(value, "obey");
+  if (!obey && (json_object_get(value, "attr") || json_object_get(value, "inbounds")))
+    return nnm_fail(error, NNM_ERROR_FORMAT, place,
+                    "is a node of nn-Meter IR, no fusion rule; give the file as a model, and fusion rules here");
   if (!obey)
     return nnm_fail(error, NNM_ERROR_FORMAT, place, "fusion rule has no \"obey\"; add \"obey\": true or false");
   nnm_fusion_rule *rule = &rules->items[rules->count++];

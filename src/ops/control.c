@@ -43,7 +43,7 @@ static nnm_status pass_on(nnm_inference *inference, const nnm_node *node, uint32
 typedef struct branch {
   const char *name;
   nnm_block_id id;
-  const nnm_block *block; /* NULL: missing, or impossible */
+  const nnm_block *block; /* NULL: impossible */
   double cost;
 } branch;
 
@@ -59,7 +59,6 @@ static nnm_status infer_branch(nnm_inference *inference, const nnm_node *node, b
 
 /* The condition is known: the other branch stays as it is, unknown and not executed. */
 static nnm_status take_branch(nnm_inference *inference, const nnm_node *node, branch *taken, nnm_error *error) {
-  if (!taken->block) return nnm_fail_node(inference, node, error, "has no %s", taken->name);
   NNM_TRY(infer_branch(inference, node, taken, error));
   for (uint32_t i = 0; i < node->output_count; i++) {
     nnm_tensor_id from = taken->block->outputs[i];
@@ -91,10 +90,12 @@ static nnm_status merge_outputs(nnm_inference *inference, const nnm_node *node, 
 
 /* A branch that these input shapes make impossible is not the one that runs. */
 static nnm_status try_branch(nnm_inference *inference, const nnm_node *node, branch *tried, nnm_error *error) {
-  if (!tried->block) return NNM_OK;
   nnm_error reason = {0};
   size_t contradictions = inference->contradictions;
+  const char *advice = inference->advice;
+  inference->advice = NULL; /* the other branch runs, and all is well */
   nnm_status status = infer_branch(inference, node, tried, &reason);
+  inference->advice = advice;
   if (status == NNM_OK) return NNM_OK;
   if (status != NNM_ERROR_SHAPE) {
     if (error) *error = reason;
@@ -109,7 +110,10 @@ static nnm_status try_branch(nnm_inference *inference, const nnm_node *node, bra
 
 nnm_status nnm_rule_if(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   branch branches[2] = {{.name = "then_branch"}, {.name = "else_branch"}};
-  for (int i = 0; i < 2; i++) branches[i].block = body_of(inference, node, branches[i].name, &branches[i].id);
+  for (int i = 0; i < 2; i++) {
+    branches[i].block = body_of(inference, node, branches[i].name, &branches[i].id);
+    if (!branches[i].block) return nnm_fail_node(inference, node, error, "has no %s", branches[i].name);
+  }
   const nnm_value *condition = nnm_input_value(inference, node, 0);
   if (condition && condition->count)
     return take_branch(inference, node, &branches[nnm_value_float(condition, 0) == 0], error);
@@ -223,7 +227,7 @@ nnm_status nnm_rule_loop(nnm_inference *inference, const nnm_node *node, nnm_err
   nnm_block_id id;
   const nnm_block *body = body_of(inference, node, "body", &id);
   uint32_t carried = node->input_count > 2 ? node->input_count - 2 : 0;
-  if (!body || body->input_count < 2 + carried || body->output_count < 1 + carried)
+  if (!body || body->input_count != 2 + carried || body->output_count < 1 + carried)
     return nnm_fail_node(inference, node, error, "has a body that does not fit its inputs");
   int64_t turns;
   bool known;

@@ -46,13 +46,16 @@ static nnm_status read_kernel(const nnm_inference *inference, const nnm_node *no
   }
   if (count != (size_t)out->spatial)
     return nnm_fail_node(inference, node, error,
-                         "has %zu numbers in kernel_shape, but its image has %d spatial dimensions", count,
-                         out->spatial);
+                         "has %zu numbers in kernel_shape, but its image has %d spatial dimensions; export it with one "
+                         "number for each",
+                         count, out->spatial);
   for (int i = 0; i < out->spatial; i++) {
     if (kernel[i] < 1 || kernel[i] > NNM_LIMIT_DIMENSION)
-      return nnm_fail_node(inference, node, error, "has a window of %lld", (long long)kernel[i]);
+      return nnm_fail_node(inference, node, error, "has a window of %lld; export it with a kernel_shape of at least 1",
+                           (long long)kernel[i]);
     if (of_weight && kernel[i] != of_weight[i])
-      return nnm_fail_node(inference, node, error, "has kernel_shape %lld, but its weight has %lld",
+      return nnm_fail_node(inference, node, error,
+                           "has kernel_shape %lld, but its weight has %lld; export it with the weight's",
                            (long long)kernel[i], (long long)of_weight[i]);
     out->kernel[i] = kernel[i];
   }
@@ -70,7 +73,8 @@ static nnm_status fail_channels(const nnm_inference *inference, const nnm_node *
 static nnm_status transposed_channels(const nnm_inference *inference, const nnm_node *node, const nnm_shape *weight,
                                       nnm_window *out, nnm_error *error) {
   out->group = nnm_attribute_int(node, "group", 1);
-  if (out->group < 1) return nnm_fail_node(inference, node, error, "has %lld groups", (long long)out->group);
+  if (out->group < 1)
+    return nnm_fail_node(inference, node, error, "has %lld groups; export it with at least 1", (long long)out->group);
   if (!weight) {
     out->output_channels = nnm_attribute_int(node, "output_channels", -1);
     return read_kernel(inference, node, NULL, out, error);
@@ -99,7 +103,8 @@ static nnm_status plain_channels(const nnm_inference *inference, const nnm_node 
                                  nnm_window *out, nnm_error *error) {
   bool depthwise = is_depthwise(node);
   out->group = nnm_attribute_int(node, "group", 1);
-  if (out->group < 1) return nnm_fail_node(inference, node, error, "has %lld groups", (long long)out->group);
+  if (out->group < 1)
+    return nnm_fail_node(inference, node, error, "has %lld groups; export it with at least 1", (long long)out->group);
   if (!weight) return described_channels(inference, node, out, error);
   weight_view view = view_weight(node, weight, out->spatial);
   out->output_channels = view.outputs;
@@ -110,7 +115,8 @@ static nnm_status plain_channels(const nnm_inference *inference, const nnm_node 
   if (!nnm_multiply_i64(view.inputs, out->group, &inputs) || inputs != out->input_channels)
     return fail_channels(inference, node, out, inputs, error);
   if (view.outputs % (out->group ? out->group : 1))
-    return nnm_fail_node(inference, node, error, "has %lld output channels, which %lld groups do not divide",
+    return nnm_fail_node(inference, node, error,
+                         "has %lld output channels, which %lld groups do not divide; export it with groups that do",
                          (long long)view.outputs, (long long)out->group);
   return read_kernel(inference, node, view.kernel, out, error);
 }

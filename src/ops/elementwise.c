@@ -73,7 +73,7 @@ nnm_status nnm_rule_where(nnm_inference *inference, const nnm_node *node, nnm_er
 }
 
 nnm_status nnm_rule_cast(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  nnm_set_dtype(inference, node, 0, nnm_dtype_of_onnx(nnm_attribute_int(node, "to", 0)));
+  NNM_TRY(nnm_set_dtype_by(inference, node, "to", 0, error));
   return nnm_rule_same(inference, node, error);
 }
 

@@ -85,14 +85,14 @@ nnm_status nnm_rule_range(nnm_inference *inference, const nnm_node *node, nnm_er
 }
 
 nnm_status nnm_rule_eye_like(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  nnm_set_dtype(inference, node, 0, nnm_dtype_of_onnx(nnm_attribute_int(node, "dtype", 0)));
+  NNM_TRY(nnm_set_dtype_by(inference, node, "dtype", 0, error));
   return nnm_rule_same(inference, node, error);
 }
 
 nnm_status nnm_rule_random(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   size_t count;
   const int64_t *shape = nnm_attribute_ints(node, "shape", &count);
-  nnm_set_dtype(inference, node, 0, nnm_dtype_of_onnx(nnm_attribute_int(node, "dtype", 1)));
+  NNM_TRY(nnm_set_dtype_by(inference, node, "dtype", 1, error));
   if (!nnm_find_attribute(node, "shape") || count > NNM_LIMIT_RANK) return NNM_OK;
   return nnm_set_shape(inference, node, 0, (int32_t)count, shape, error);
 }
@@ -103,7 +103,7 @@ nnm_status nnm_rule_random_like(nnm_inference *inference, const nnm_node *node, 
 
 nnm_status nnm_rule_multinomial(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
-  nnm_set_dtype(inference, node, 0, nnm_dtype_of_onnx(nnm_attribute_int(node, "dtype", 6)));
+  NNM_TRY(nnm_set_dtype_by(inference, node, "dtype", 6, error));
   if (!shape) return NNM_OK;
   if (shape->rank != 2) return nnm_fail_node(inference, node, error, "needs an input of 2 dimensions");
   return nnm_set_shape(inference, node, 0, 2, (int64_t[]){shape->dims[0], nnm_attribute_int(node, "sample_size", 1)},

@@ -8,11 +8,13 @@ static nnm_status read_kernel(const nnm_inference *inference, const nnm_node *no
   const int64_t *kernel = nnm_attribute_ints(node, "kernel_shape", &count);
   if (count != (size_t)out->spatial)
     return nnm_fail_node(inference, node, error,
-                         "has %zu numbers in kernel_shape, but its image has %d spatial dimensions", count,
-                         out->spatial);
+                         "has %zu numbers in kernel_shape, but its image has %d spatial dimensions; export it with one "
+                         "number for each",
+                         count, out->spatial);
   for (int i = 0; i < out->spatial; i++) {
     if (kernel[i] < 1 || kernel[i] > NNM_LIMIT_DIMENSION)
-      return nnm_fail_node(inference, node, error, "has a window of %lld", (long long)kernel[i]);
+      return nnm_fail_node(inference, node, error, "has a window of %lld; export it with a kernel_shape of at least 1",
+                           (long long)kernel[i]);
     out->kernel[i] = kernel[i];
   }
   return NNM_OK;

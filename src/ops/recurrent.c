@@ -8,6 +8,16 @@ static int64_t gates_of(const nnm_node *node) {
   return node->op == NNM_OP_GRU ? 3 : 1;
 }
 
+static nnm_status count_directions(const nnm_inference *inference, const nnm_node *node, int64_t *out,
+                                   nnm_error *error) {
+  const char *direction = nnm_attribute_text(node, "direction", "forward");
+  bool both = !strcmp(direction, "bidirectional");
+  *out = both ? 2 : 1;
+  if (both || !strcmp(direction, "forward") || !strcmp(direction, "reverse")) return NNM_OK;
+  return nnm_fail_node(inference, node, error,
+                       "has direction '%.40s'; export it with forward, reverse or bidirectional", direction);
+}
+
 /* Weights are (directions, gates * hidden, inputs); the quantised layer has the last two the other way round. */
 nnm_status nnm_recurrence_of(const nnm_inference *inference, const nnm_node *node, nnm_recurrence *out, bool *known,
                              nnm_error *error) {
@@ -20,7 +30,7 @@ nnm_status nnm_recurrence_of(const nnm_inference *inference, const nnm_node *nod
   out->steps = sequence->dims[out->batch_first];
   out->batch = sequence->dims[!out->batch_first];
   out->inputs = sequence->dims[2];
-  out->directions = !strcmp(nnm_attribute_text(node, "direction", "forward"), "bidirectional") ? 2 : 1;
+  NNM_TRY(count_directions(inference, node, &out->directions, error));
   bool turned = node->op == NNM_OP_MS_DYNAMIC_QUANTIZE_LSTM;
   out->hidden = nnm_attribute_int(node, "hidden_size", weight ? weight->dims[turned ? 2 : 1] / out->gates : -1);
   if (out->hidden < 0) return NNM_OK;

@@ -73,6 +73,10 @@ static nnm_status size_shape(nnm_inference *inference, const nnm_node *node, con
   memcpy(dims, shape->dims, (size_t)shape->rank * sizeof *dims);
   const char *policy = nnm_attribute_text(node, "keep_aspect_ratio_policy", "stretch");
   bool smallest = !strcmp(policy, "not_larger"), largest = !strcmp(policy, "not_smaller");
+  if (!smallest && !largest && strcmp(policy, "stretch") != 0)
+    return nnm_fail_node(inference, node, error,
+                         "has keep_aspect_ratio_policy '%.40s'; export it with stretch, not_larger or not_smaller",
+                         policy);
   double scale = smallest ? INFINITY : 0;
   for (size_t i = 0; i < count; i++) {
     double own = (double)sizes[i] / (double)shape->dims[axes[i]];

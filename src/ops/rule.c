@@ -147,11 +147,11 @@ static nnm_status sequence_shape(nnm_inference *inference, const nnm_node *node,
 
 nnm_dtype nnm_dtype_of_onnx(int64_t number) {
   static const nnm_dtype dtypes[] = {
-      NNM_DTYPE_UNKNOWN, NNM_DTYPE_F32,  NNM_DTYPE_U8,  NNM_DTYPE_I8,      NNM_DTYPE_U16,
-      NNM_DTYPE_I16,     NNM_DTYPE_I32,  NNM_DTYPE_I64, NNM_DTYPE_STRING,  NNM_DTYPE_BOOL,
-      NNM_DTYPE_F16,     NNM_DTYPE_F64,  NNM_DTYPE_U32, NNM_DTYPE_U64,     NNM_DTYPE_COMPLEX,
-      NNM_DTYPE_COMPLEX, NNM_DTYPE_BF16, NNM_DTYPE_F8,  NNM_DTYPE_F8,      NNM_DTYPE_F8,
-      NNM_DTYPE_F8,      NNM_DTYPE_U4,   NNM_DTYPE_I4,  NNM_DTYPE_UNKNOWN, NNM_DTYPE_F8};
+      NNM_DTYPE_UNKNOWN, NNM_DTYPE_F32, NNM_DTYPE_U8,      NNM_DTYPE_I8,      NNM_DTYPE_U16,  NNM_DTYPE_I16,
+      NNM_DTYPE_I32,     NNM_DTYPE_I64, NNM_DTYPE_STRING,  NNM_DTYPE_BOOL,    NNM_DTYPE_F16,  NNM_DTYPE_F64,
+      NNM_DTYPE_U32,     NNM_DTYPE_U64, NNM_DTYPE_COMPLEX, NNM_DTYPE_COMPLEX, NNM_DTYPE_BF16, NNM_DTYPE_F8,
+      NNM_DTYPE_F8,      NNM_DTYPE_F8,  NNM_DTYPE_F8,      NNM_DTYPE_U4,      NNM_DTYPE_I4,   NNM_DTYPE_I4,
+      NNM_DTYPE_F8,      NNM_DTYPE_U4,  NNM_DTYPE_I4,      NNM_DTYPE_F8,      NNM_DTYPE_F8};
   return number > 0 && number < (int64_t)(sizeof dtypes / sizeof *dtypes) ? dtypes[number] : NNM_DTYPE_UNKNOWN;
 }
 
@@ -179,12 +179,26 @@ static const char *label_of(const nnm_inference *inference, const nnm_node *node
 
 nnm_status nnm_fail_node(const nnm_inference *inference, const nnm_node *node, nnm_error *error, const char *format,
                          ...) {
+  if (!error) return NNM_ERROR_SHAPE;
+  const char *advice = strstr(format, "; ") || !inference->advice ? "" : inference->advice;
   char label[200], message[NNM_ERROR_MESSAGE_SIZE];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
-  return nnm_fail(error, NNM_ERROR_SHAPE, label_of(inference, node, label, sizeof label), "%s", message);
+  return nnm_fail(error, NNM_ERROR_SHAPE, label_of(inference, node, label, sizeof label), "%.500s%s%s", message,
+                  *advice ? "; " : "", advice);
+}
+
+nnm_status nnm_set_dtype_by(nnm_inference *inference, const nnm_node *node, const char *attribute, int64_t otherwise,
+                            nnm_error *error) {
+  int64_t number = nnm_attribute_int(node, attribute, otherwise);
+  nnm_dtype dtype = nnm_dtype_of_onnx(number);
+  nnm_set_dtype(inference, node, 0, dtype);
+  if (dtype != NNM_DTYPE_UNKNOWN || !number) return NNM_OK;
+  return nnm_note_node(inference, node, error,
+                       "its %s is element type %lld, which is not known; the input's type assumed", attribute,
+                       (long long)number);
 }
 
 static nnm_status add_note(nnm_inference *inference, const char *text, nnm_error *error) {
@@ -202,8 +216,7 @@ static nnm_status add_note(nnm_inference *inference, const char *text, nnm_error
     inference->notes = grown;
     inference->note_capacity = capacity;
   }
-  for (char *byte = copy; *byte; byte++)
-    if ((unsigned char)*byte < 0x20 || *byte == 0x7f) *byte = '?';
+  nnm_make_printable(copy);
   inference->notes[inference->note_count++] = copy;
   return NNM_OK;
 }

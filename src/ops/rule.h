@@ -28,6 +28,7 @@ struct nnm_inference {
   int64_t budget;                 /* elements of constants that may still be computed with, over the whole graph */
   bool out_of_memory;             /* while computing a value; the driver turns it into an error */
   int64_t turns;                  /* of the loops around the current block */
+  const char *advice;             /* what to do about an impossible node; NULL: nothing is said */
   double cost;           /* multiply-adds and elements written by the nodes so far, to compare branches of an If */
   size_t contradictions; /* outputs whose declared shape is another one */
   nnm_tensor_id contradiction; /* the first of them */
@@ -77,12 +78,17 @@ void nnm_share_shape(nnm_inference *inference, const nnm_node *node, uint32_t ou
 void nnm_set_dtype(nnm_inference *inference, const nnm_node *node, uint32_t output, nnm_dtype dtype);
 /* ONNX's numbers for element types, as attributes have them; NNM_DTYPE_UNKNOWN for others. */
 nnm_dtype nnm_dtype_of_onnx(int64_t number);
+/* The type of output 0 by an attribute that holds such a number (absent: `otherwise`). A number of no known type is a
+ * note: the type is then taken as that of the first input. */
+nnm_status nnm_set_dtype_by(nnm_inference *inference, const nnm_node *node, const char *attribute, int64_t otherwise,
+                            nnm_error *error);
 nnm_status nnm_set_sequence(nnm_inference *inference, const nnm_node *node, uint32_t output,
                             const nnm_sequence *sequence, nnm_error *error);
 const nnm_sequence *nnm_input_sequence(const nnm_inference *inference, const nnm_node *node, uint32_t index);
 
 /* ---------------------------------------------------------------- messages */
 
+/* The node is impossible. A message without a remedy of its own (behind "; ") gets the inference's advice. */
 nnm_status nnm_fail_node(const nnm_inference *inference, const nnm_node *node, nnm_error *error, const char *format,
                          ...) __attribute__((format(printf, 4, 5)));
 /* A guess, told to the user: "Loop 'x' (node 3): ..." */

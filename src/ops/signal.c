@@ -55,7 +55,7 @@ nnm_status nnm_rule_stft(nnm_inference *inference, const nnm_node *node, nnm_err
 nnm_status nnm_rule_window(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   int64_t size;
   bool absent;
-  nnm_set_dtype(inference, node, 0, nnm_dtype_of_onnx(nnm_attribute_int(node, "output_datatype", 1)));
+  NNM_TRY(nnm_set_dtype_by(inference, node, "output_datatype", 1, error));
   if (!read_number(inference, node, 0, &size, &absent)) return NNM_OK;
   return nnm_set_shape(inference, node, 0, 1, &size, error);
 }
@@ -63,7 +63,7 @@ nnm_status nnm_rule_window(nnm_inference *inference, const nnm_node *node, nnm_e
 nnm_status nnm_rule_mel_matrix(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   int64_t bins, length;
   bool absent;
-  nnm_set_dtype(inference, node, 0, nnm_dtype_of_onnx(nnm_attribute_int(node, "output_datatype", 1)));
+  NNM_TRY(nnm_set_dtype_by(inference, node, "output_datatype", 1, error));
   if (!read_number(inference, node, 0, &bins, &absent) || !read_number(inference, node, 1, &length, &absent))
     return NNM_OK;
   return nnm_set_shape(inference, node, 0, 2, (int64_t[]){length / 2 + 1, bins}, error);

@@ -48,8 +48,8 @@ nnm_status nnm_window_auto_pad(const nnm_inference *inference, const nnm_node *n
       *out = names[i].pad;
       return NNM_OK;
     }
-  return nnm_fail_node(inference, node, error, "has auto_pad '%.40s'; NOTSET, SAME_UPPER, SAME_LOWER and VALID exist",
-                       name);
+  return nnm_fail_node(inference, node, error,
+                       "has auto_pad '%.40s'; export it with NOTSET, SAME_UPPER, SAME_LOWER or VALID", name);
 }
 
 /* One attribute with a number for each spatial dimension, each in low..NNM_LIMIT_DIMENSION. */
@@ -60,11 +60,14 @@ static nnm_status read_spatial(const nnm_inference *inference, const nnm_node *n
   for (int i = 0; i < spatial; i++) values[i] = 1;
   if (!given || !count) return NNM_OK;
   if (count != (size_t)spatial)
-    return nnm_fail_node(inference, node, error, "has %zu numbers in %s, but its image has %d spatial dimensions",
-                         count, name, spatial);
+    return nnm_fail_node(
+        inference, node, error,
+        "has %zu numbers in %s, but its image has %d spatial dimensions; export it with one number for each", count,
+        name, spatial);
   for (int i = 0; i < spatial; i++) {
     if (given[i] < low || given[i] > NNM_LIMIT_DIMENSION)
-      return nnm_fail_node(inference, node, error, "has %lld in %s", (long long)given[i], name);
+      return nnm_fail_node(inference, node, error, "has %lld in %s; export it with numbers of at least %lld",
+                           (long long)given[i], name, (long long)low);
     values[i] = given[i];
   }
   return NNM_OK;
@@ -76,18 +79,21 @@ nnm_status nnm_window_steps(const nnm_inference *inference, const nnm_node *node
   size_t count;
   const int64_t *pads = nnm_attribute_ints(node, "pads", &count);
   if (count && count != 2 * (size_t)out->spatial)
-    return nnm_fail_node(inference, node, error, "has %zu pads for %d spatial dimensions", count, out->spatial);
+    return nnm_fail_node(inference, node, error, "has %zu pads for %d spatial dimensions; export it with two for each",
+                         count, out->spatial);
   for (int i = 0; i < out->spatial; i++) {
     int64_t begin = count ? pads[i] : 0, end = count ? pads[i + out->spatial] : 0;
     if (begin < -NNM_LIMIT_DIMENSION || begin > NNM_LIMIT_DIMENSION || end < -NNM_LIMIT_DIMENSION ||
         end > NNM_LIMIT_DIMENSION)
-      return nnm_fail_node(inference, node, error, "has pads %lld and %lld", (long long)begin, (long long)end);
+      return nnm_fail_node(inference, node, error, "has pads %lld and %lld; export it with pads smaller than the image",
+                           (long long)begin, (long long)end);
     out->pad_begin[i] = begin;
     out->pad_end[i] = end;
     int64_t reach;
     if (!nnm_multiply_i64(out->kernel[i] - 1, out->dilation[i], &reach) || reach > NNM_LIMIT_DIMENSION)
-      return nnm_fail_node(inference, node, error, "has a window of %lld with dilation %lld", (long long)out->kernel[i],
-                           (long long)out->dilation[i]);
+      return nnm_fail_node(inference, node, error,
+                           "has a window of %lld with dilation %lld; export it with a window that fits into the image",
+                           (long long)out->kernel[i], (long long)out->dilation[i]);
   }
   return NNM_OK;
 }

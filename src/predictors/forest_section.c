@@ -170,7 +170,9 @@ static void write_forest(const nnm_forest *forest, unsigned char *entry, unsigne
 nnm_status nnm_forest_section_write(const nnm_forest *forests, size_t count, unsigned char **out, size_t *size,
                                     nnm_error *error) {
   if (!count || count > MOST_FORESTS)
-    return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "%zu forests, and a predictor holds 1 to %d", count, MOST_FORESTS);
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "%zu forests, and a predictor holds 1 to %d; import a folder with as many pickles", count,
+                    MOST_FORESTS);
   size_t offset = HEADER_SIZE + count * ENTRY_SIZE, total = offset;
   for (size_t i = 0; i < count; i++)
     if (!nnm_add_size(total, body_size(&forests[i]), &total)) return nnm_fail_memory(error);

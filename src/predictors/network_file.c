@@ -57,7 +57,9 @@ static nnm_status match_features(nnm_network *network, nnm_error *error) {
       return nnm_fail(error, NNM_ERROR_UNSUPPORTED, "section data",
                       "the predictor wants feature '%s', which this program does not make; train the predictor again",
                       feature->name);
-    if (given[at]) return nnm_fail(error, NNM_ERROR_FORMAT, "section data", "feature '%s' twice", feature->name);
+    if (given[at])
+      return nnm_fail(error, NNM_ERROR_FORMAT, "section data",
+                      "feature '%s' twice; the predictor file is damaged, get it again", feature->name);
     given[at] = true;
     network->feature_at[i] = at;
     if (!all_finite(&feature->mean, 5) || feature->scale <= 0 || feature->low > feature->high || feature->tolerance < 0)
@@ -156,7 +158,8 @@ static nnm_status take_sections(nnm_network *network, nnm_cursor *cursor, nnm_er
 
 nnm_status nnm_network_open(const unsigned char *section, size_t size, nnm_network **out, nnm_error *error) {
   if ((uintptr_t)section % 16)
-    return nnm_fail(error, NNM_ERROR_ARGUMENT, "section data", "the bytes must lie at a multiple of 16");
+    return nnm_fail(error, NNM_ERROR_ARGUMENT, "section data",
+                    "the bytes must lie at a multiple of 16; copy them there");
   nnm_network *network = calloc(1, sizeof *network);
   if (!network) return nnm_fail_memory(error);
   nnm_cursor cursor = nnm_cursor_over(section, size);

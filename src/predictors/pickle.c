@@ -21,7 +21,8 @@ static nnm_status run(nnm_pickle *pickle) {
 
 nnm_status nnm_pickle_read(const unsigned char *data, size_t size, nnm_pickle **out, nnm_error *error) {
   if (size > NNM_LIMIT_PICKLE_BYTES)
-    return nnm_fail(error, NNM_ERROR_LIMIT, NULL, "%zu bytes, and pickles of at most %llu are read", size,
+    return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
+                    "%zu bytes, and pickles of at most %llu are read; train smaller forests", size,
                     (unsigned long long)NNM_LIMIT_PICKLE_BYTES);
   nnm_pickle *pickle = calloc(1, sizeof *pickle);
   if (!pickle) return nnm_fail_memory(error);

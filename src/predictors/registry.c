@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/mapped_file.h"
@@ -261,6 +262,17 @@ static void list_known(const nnm_predictor_list *list, const char *name, char *b
   }
 }
 
+static bool is_folder(const char *path) {
+  struct stat info;
+  return !stat(path, &info) && S_ISDIR(info.st_mode);
+}
+
+static nnm_status fail_folder(const char *path, nnm_error *error) {
+  return nnm_fail(
+      error, NNM_ERROR_NOT_FOUND, NULL,
+      "is a folder, not a predictor; import it: nn-meter import-predictor %.300s --name NAME, then give NAME", path);
+}
+
 static nnm_status fail_not_found(const nnm_predictor_list *list, const char *name, const char *version,
                                  nnm_error *error) {
   char known[400], nearest_text[100] = "";
@@ -268,6 +280,7 @@ static nnm_status fail_not_found(const nnm_predictor_list *list, const char *nam
   if (known[0]) /* the name is right, so the version is wrong */
     return nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL, "predictor '%.64s' has no version %.32s; it has %s", name,
                     version, known);
+  if (is_folder(name)) return fail_folder(name, error);
   const char *nearest = nearest_name(list, name);
   if (nearest) snprintf(nearest_text, sizeof nearest_text, " did you mean '%s'?", nearest);
   list_known(list, NULL, known, sizeof known);
@@ -304,6 +317,7 @@ static nnm_status open_file(const char *path, nnm_predictor **out, nnm_error *er
 
 static nnm_status open_path(const char *path, const char *version, nnm_predictor **out, nnm_error *error) {
   nnm_predictor *predictor;
+  if (is_folder(path)) return nnm_fail_in_file(error, fail_folder(path, error), path);
   NNM_TRY(open_file(path, &predictor, error));
   if (version && nnm_compare_versions(predictor->info.version, version)) {
     nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL, "is version %s, not %.32s; leave the version out",

@@ -35,7 +35,7 @@ typedef struct operator_row {
 static nnm_status fail(reading *r, nnm_status status, const char *what) {
   char place[64];
   snprintf(place, sizeof place, "$.ops[%zu]", r->at);
-  return nnm_fail(r->error, status, place, "%.40s: %s", r->kind, what);
+  return nnm_fail(r->error, status, place, "%.40s: %s; take the line from the benchmark again", r->kind, what);
 }
 
 static nnm_status fail_memory(reading *r) { return nnm_fail_memory(r->error); }
@@ -220,6 +220,7 @@ static nnm_status new_tensor(reading *r, size_t part, nnm_tensor_id *out) {
 static nnm_status read_input(reading *r) {
   const int64_t *dims = NULL;
   size_t rank = 0;
+  if (json_array_size(json_array_get(r->op, 1))) return fail(r, NNM_ERROR_FORMAT, "wrong number of inputs");
   NNM_TRY(read_dims(r, 1, &dims, &rank));
   nnm_tensor_id tensor = -1;
   NNM_TRY(new_tensor(r, 0, &tensor));
@@ -308,7 +309,8 @@ static nnm_status read_ops(reading *r, const json_t *ops) {
     return nnm_fail(r->error, NNM_ERROR_FORMAT, "$.ops", "is no list of operators; expected a line of the benchmark");
   r->count = json_array_size(ops);
   if (r->count > NNM_LIMIT_NODES)
-    return nnm_fail(r->error, NNM_ERROR_LIMIT, "$.ops", "more than %d operators", NNM_LIMIT_NODES);
+    return nnm_fail(r->error, NNM_ERROR_LIMIT, "$.ops",
+                    "more than %d operators; take the line from the benchmark again", NNM_LIMIT_NODES);
   r->result = nnm_arena_alloc(r->arena, r->count, sizeof *r->result);
   r->turn = nnm_arena_alloc(r->arena, r->count, 1);
   if (!r->result || !r->turn) return fail_memory(r);

@@ -1,5 +1,7 @@
 #include "readers/content.h"
 
+#include "readers/reader.h"
+
 #include <string.h>
 
 #define EXPORT_TORCH "export the model with torch.onnx.export and give the .onnx file"
@@ -84,12 +86,18 @@ static bool is_frozen_graph(const unsigned char *data, size_t size) {
   return data[at + 1] == 0x0a;
 }
 
+bool nnm_is_json(const unsigned char *data, size_t size) {
+  unsigned char first = first_byte(data, size);
+  return first == '{' || first == '[';
+}
+
 static signature recognise(const unsigned char *data, size_t size) {
   const signature *row = find_signature(data, size);
-  unsigned char first = first_byte(data, size);
   if (!size) return (signature){.is = "is empty", .remedy = "fetch or export it again"};
   if (row) return *row;
-  if (first == '{' || first == '[')
+  if (nnm_reader_onnx.probe(data, size) == 2)
+    return (signature){.is = "looks like an ONNX model", .remedy = "give it with --onnx, or as a file alone"};
+  if (nnm_is_json(data, size))
     return (signature){.is = "looks like JSON",
                        .remedy = "give an .onnx file, or an nn-Meter IR file (one object with a key for each node)"};
   if (is_frozen_graph(data, size))
@@ -97,6 +105,12 @@ static signature recognise(const unsigned char *data, size_t size) {
   if (is_text(data, size)) return (signature){.is = "looks like plain text", .remedy = "give an .onnx file"};
   return (signature){.is = "is damaged, or of a kind that is not known here",
                      .remedy = "fetch it again, or export the model to ONNX"};
+}
+
+nnm_status nnm_fail_rules_content(nnm_error *error, const unsigned char *data, size_t size) {
+  return nnm_fail(error, NNM_ERROR_FORMAT, NULL,
+                  "no fusion rules: it %s; give a JSON file of rules, {\"BF_conv_relu\": {\"obey\": true}, ...}",
+                  recognise(data, size).is);
 }
 
 nnm_status nnm_fail_content(nnm_error *error, const char *format, const unsigned char *data, size_t size) {

@@ -122,6 +122,27 @@ static nnm_status scan_functions(onnx_reader *reader, const unsigned char *data,
   return message.status;
 }
 
+/* Shape rules follow the operator sets that they were written for. */
+static nnm_status note_opset(onnx_reader *reader) {
+  enum { OLDEST_OPSET = 7, NEWEST_OPSET = 24 };
+  nnm_graph_builder *builder = reader->builder;
+  nnm_error *error = reader->file.error;
+  if (!reader->opset)
+    return nnm_graph_builder_note(builder, error, "the file does not say which operator set it uses; read as set 1");
+  if (reader->opset > NEWEST_OPSET)
+    return nnm_graph_builder_note(
+        builder, error,
+        "operator set %lld is newer than %d, the newest that is known; what it changes is not "
+        "considered",
+        (long long)reader->opset, NEWEST_OPSET);
+  if (reader->opset < OLDEST_OPSET)
+    return nnm_graph_builder_note(builder, error,
+                                  "operator set %lld is older than %d, the oldest that is known in full; what was "
+                                  "different may be read wrongly",
+                                  (long long)reader->opset, OLDEST_OPSET);
+  return NNM_OK;
+}
+
 static nnm_status set_origin(onnx_reader *reader, const model_parts *parts) {
   const char *name = "", *version = "";
   if (parts->producer.size) NNM_TRY(nnm_onnx_text(reader, &parts->producer, &name));
@@ -131,7 +152,16 @@ static nnm_status set_origin(onnx_reader *reader, const model_parts *parts) {
   if (reader->name.failed) return nnm_fail_memory(reader->file.error);
   /* files older than operator sets mean the first */
   nnm_graph_builder_set_opset(reader->builder, reader->opset ? (int32_t)reader->opset : 1);
+  NNM_TRY(note_opset(reader));
   return nnm_graph_builder_set_producer(reader->builder, reader->name.data, reader->file.error);
+}
+
+static nnm_status note_types(onnx_reader *reader) {
+  if (!reader->odd_types) return NNM_OK;
+  return nnm_graph_builder_note(reader->builder, reader->file.error,
+                                "%zu tensor%s of an element type that is not known (%llu): counted as 32-bit floats",
+                                reader->odd_types, reader->odd_types == 1 ? " is" : "s are",
+                                (unsigned long long)reader->odd_type);
 }
 
 static nnm_status read_model(onnx_reader *reader, const unsigned char *data, size_t size) {
@@ -142,6 +172,7 @@ static nnm_status read_model(onnx_reader *reader, const unsigned char *data, siz
   NNM_TRY(scan_functions(reader, data, size));
   NNM_TRY(set_origin(reader, &parts));
   NNM_TRY(nnm_onnx_read_graph(reader, &parts.graph));
+  NNM_TRY(note_types(reader));
   return nnm_onnx_mark_weights(reader);
 }
 

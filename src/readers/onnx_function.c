@@ -50,7 +50,8 @@ nnm_status nnm_onnx_add_function(onnx_reader *reader, const nnm_wire_field *fiel
     return nnm_fail(reader->file.error, NNM_ERROR_GRAPH, head.name,
                     "function is defined twice; export the model again");
   if (reader->functions.count >= NNM_LIMIT_NODES)
-    return nnm_fail(reader->file.error, NNM_ERROR_LIMIT, head.name, "more than %d functions", NNM_LIMIT_NODES);
+    return nnm_fail(reader->file.error, NNM_ERROR_LIMIT, head.name,
+                    "more than %d functions; inline them when exporting", NNM_LIMIT_NODES);
   *slot = (int32_t)reader->functions.count;
   return nnm_onnx_push(reader, &reader->functions, &(onnx_function){field->bytes, field->size, false});
 }

@@ -46,7 +46,7 @@ static nnm_status read_tensor_type(onnx_reader *reader, const nnm_wire_field *fi
   nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_onnx_tensor_type, field->bytes, field->size);
   nnm_wire_field part = {0};
   while (nnm_wire_next(&message, &part)) {
-    if (part.number == TENSOR_TYPE_ELEMENT) type->dtype = nnm_onnx_dtype(part.value);
+    if (part.number == TENSOR_TYPE_ELEMENT) type->dtype = nnm_onnx_element_type(reader, part.value);
     else NNM_TRY(read_shape(reader, &part, type));
   }
   return message.status;
@@ -166,7 +166,8 @@ static nnm_status read_domain(onnx_reader *reader, const nnm_wire_field *field, 
 /* Attributes are read when the rest is known. */
 static nnm_status keep_attribute(onnx_reader *reader, const raw_node *raw, const nnm_wire_field *field) {
   if (reader->raw_attributes.count - raw->first_raw_attribute >= NNM_LIMIT_ATTRIBUTES)
-    return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes, "node %zu has more than %d attributes",
+    return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
+                         "node %zu has more than %d attributes; the file is damaged: fetch or export it again",
                          reader->node_count, NNM_LIMIT_ATTRIBUTES);
   return nnm_onnx_push(reader, &reader->raw_attributes, field);
 }
@@ -200,7 +201,11 @@ static nnm_status read_attributes(onnx_reader *reader, const raw_node *raw) {
   for (size_t i = raw->first_raw_attribute; i < end; i++) {
     nnm_wire_field field =
         *ONNX_ITEM(reader->raw_attributes, nnm_wire_field, i); /* bodies push more: the stack moves */
+    size_t index = reader->attributes.count; /* several from here when it is a list of tensors; none for types */
     NNM_TRY(nnm_onnx_read_attribute(reader, &field, NULL));
+    if (reader->attributes.count == index) continue;
+    NNM_TRY(nnm_onnx_check_twice(reader, &field, &raw->node, raw->first_attribute, index));
+    NNM_TRY(nnm_onnx_check_kind(reader, &field, &raw->node, ONNX_ITEM(reader->attributes, nnm_attribute, index)));
   }
   return NNM_OK;
 }

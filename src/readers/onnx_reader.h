@@ -31,6 +31,13 @@ typedef struct onnx_scope {
   const onnx_function *function;
 } onnx_scope;
 
+/* What kind of value an attribute of that interned name takes (onnx_kinds.c). */
+typedef struct onnx_kind {
+  const char *name;
+  uint8_t kind;
+} onnx_kind;
+enum { ONNX_KIND_SLOTS = 64 };
+
 typedef struct onnx_reader {
   nnm_wire_file file;
   nnm_graph_builder *builder;
@@ -48,6 +55,9 @@ typedef struct onnx_reader {
   nnm_arena arena;            /* of function_names */
   size_t call_count;          /* functions inlined so far */
   int64_t opset;
+  size_t odd_types; /* tensors whose element type has a number that is not known; the last such number */
+  uint64_t odd_type;
+  onnx_kind kinds[ONNX_KIND_SLOTS]; /* looked up before, by address of the name */
   /* How the main graph's inputs are used, by tensor id: they are its first tensors. See onnx_weights.c. */
   onnx_stack input_uses; /* onnx_input_use */
 } onnx_reader;
@@ -67,7 +77,8 @@ nnm_status nnm_onnx_tensor_read(onnx_reader *reader, const nnm_wire_field *field
 nnm_status nnm_onnx_tensor_written(onnx_reader *reader, const nnm_wire_field *field, nnm_tensor_id *out);
 
 /* onnx_tensor.c */
-nnm_dtype nnm_onnx_dtype(uint64_t data_type);
+/* Counts numbers that are those of no type; 0 is "not said". */
+nnm_dtype nnm_onnx_element_type(onnx_reader *reader, uint64_t data_type);
 typedef struct onnx_named_constant {
   nnm_wire_field name; /* size 0 when unnamed */
   nnm_constant *constant;
@@ -77,6 +88,13 @@ nnm_status nnm_onnx_sparse_constant(onnx_reader *reader, const nnm_wire_field *f
 
 /* onnx_attribute.c: pushes what the attribute becomes onto reader->attributes. name NULL: its own. */
 nnm_status nnm_onnx_read_attribute(onnx_reader *reader, const nnm_wire_field *field, const char *name);
+
+/* onnx_kinds.c: fail when a standard operator's attribute is of the wrong kind, or when the attribute `index` of
+ * reader->attributes has the name of one from `first` on. field: where it stands. */
+nnm_status nnm_onnx_check_kind(onnx_reader *reader, const nnm_wire_field *field, const nnm_node *node,
+                               const nnm_attribute *attribute);
+nnm_status nnm_onnx_check_twice(onnx_reader *reader, const nnm_wire_field *field, const nnm_node *node, size_t first,
+                                size_t index);
 
 /* onnx_graph.c */
 nnm_status nnm_onnx_read_graph(onnx_reader *reader, const nnm_wire_field *field);

@@ -39,7 +39,13 @@ static data_type find_data_type(uint64_t number) {
   return number < DATA_TYPES ? data_types[number] : (data_type){NNM_DTYPE_UNKNOWN, 0, 0, 0};
 }
 
-nnm_dtype nnm_onnx_dtype(uint64_t number) { return (nnm_dtype)find_data_type(number).dtype; }
+nnm_dtype nnm_onnx_element_type(onnx_reader *reader, uint64_t number) {
+  nnm_dtype dtype = (nnm_dtype)find_data_type(number).dtype;
+  if (dtype != NNM_DTYPE_UNKNOWN || !number) return dtype;
+  reader->odd_types++;
+  reader->odd_type = number;
+  return dtype;
+}
 
 /* A TensorProto as it lies in the file. */
 typedef struct raw_tensor {
@@ -172,7 +178,8 @@ static nnm_status make_constant(onnx_reader *reader, const raw_tensor *tensor, n
   nnm_constant *constant = NNM_ARENA_NEW(arena, nnm_constant);
   int64_t *dims = nnm_arena_copy(arena, tensor->dims, (size_t)tensor->rank, sizeof *dims);
   if (!constant || !dims) return nnm_fail_memory(reader->file.error);
-  *constant = (nnm_constant){.dtype = nnm_onnx_dtype(tensor->type_number), .rank = tensor->rank, .dims = dims};
+  *constant =
+      (nnm_constant){.dtype = nnm_onnx_element_type(reader, tensor->type_number), .rank = tensor->rank, .dims = dims};
   *out = constant;
   return NNM_OK;
 }

@@ -71,7 +71,8 @@ static nnm_status use_declared(nnm_inference *inference, nnm_tensor_id tensor, n
   int64_t elements = 1;
   for (int32_t i = 0; i < shape.rank; i++)
     if (!nnm_multiply_i64(elements, shape.dims[i] ? shape.dims[i] : 1, &elements) || elements > NNM_LIMIT_ELEMENTS)
-      return nnm_fail(error, NNM_ERROR_LIMIT, declared->name, "this tensor has more than 2^50 elements");
+      return nnm_fail(error, NNM_ERROR_LIMIT, declared->name,
+                      "this tensor has more than 2^50 elements; give a smaller input shape");
   inference->shapes->tensors[tensor] = shape;
   return NNM_OK;
 }
@@ -161,7 +162,10 @@ static nnm_status apply_rule(nnm_inference *inference, nnm_shape_rule rule, cons
     return rule(inference, node, error);
   if (nnm_attribute_int(node, "declared_shapes", 0)) return NNM_OK;
   nnm_error fault = {0};
+  const char *advice = inference->advice;
+  inference->advice = NULL; /* the shape in the file is the remedy */
   nnm_status status = rule(inference, node, &fault);
+  inference->advice = advice;
   if (status == NNM_OK || status == NNM_ERROR_MEMORY) return status == NNM_OK ? NNM_OK : nnm_fail_memory(error);
   return nnm_note_node(inference, node, error, "%.300s; the shape in the file is used", fault.message);
 }
@@ -226,7 +230,17 @@ static nnm_status note_contradictions(nnm_inference *inference, nnm_error *error
                   nnm_shape_text(&inference->shapes->tensors[inference->contradiction], ours, sizeof ours), more);
 }
 
+/* An impossible node: the sizes given are the first to doubt, then the file. */
+static const char *choose_advice(const nnm_inference *inference, const nnm_shape_options *options) {
+  if (options && (options->batch_size || options->input_shape_count))
+    return "give --input-shape and --batch-size that the model can work with";
+  if (!strcmp(inference->graph->format, "onnx"))
+    return "check the file (onnx.checker.check_model with full_check), or export the model again";
+  return "correct the file, or convert the model again";
+}
+
 static nnm_status run(nnm_inference *inference, const nnm_shape_options *options, nnm_error *error) {
+  inference->advice = choose_advice(inference, options);
   NNM_TRY(allocate(inference, error));
   NNM_TRY(nnm_set_weight_shapes(inference, error));
   NNM_TRY(nnm_set_input_shapes(inference, options, error));

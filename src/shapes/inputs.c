@@ -193,9 +193,10 @@ static nnm_status take_batch_size(input_state *state, nnm_error *error) {
     const nnm_tensor *tensor = input_tensor(state, i);
     if (state->ranks[i] > 0 && tensor->rank > 0 && tensor->dims[0] < 0 && state->dims[i][0] >= 0 &&
         state->dims[i][0] != batch)
-      return nnm_fail(error, NNM_ERROR_ARGUMENT, tensor->name,
-                      "the first dimension is given as %lld by --input-shape and as %lld by --batch-size",
-                      (long long)state->dims[i][0], (long long)batch);
+      return nnm_fail(
+          error, NNM_ERROR_ARGUMENT, tensor->name,
+          "the first dimension is given as %lld by --input-shape and as %lld by --batch-size; leave one out",
+          (long long)state->dims[i][0], (long long)batch);
     if (tensor->rank < 1 || (tensor->dims[0] >= 0 && tensor->dims[0] != batch)) continue;
     taken = true;
   }
@@ -331,7 +332,8 @@ nnm_status nnm_set_weight_shapes(nnm_inference *inference, nnm_error *error) {
                         "this weight has no fixed shape; export the model again with its weights");
       if (!nnm_multiply_i64(elements, tensor->dims[i] ? tensor->dims[i] : 1, &elements) ||
           elements > NNM_LIMIT_ELEMENTS)
-        return nnm_fail(error, NNM_ERROR_LIMIT, tensor->name, "this weight has more than 2^50 elements");
+        return nnm_fail(error, NNM_ERROR_LIMIT, tensor->name,
+                        "this weight has more than 2^50 elements; the file is damaged: fetch or export it again");
     }
     if (tensor->rank >= 0)
       inference->shapes->tensors[t] = (nnm_shape){tensor->rank, tensor->rank ? tensor->dims : nnm_no_dims};

@@ -39,9 +39,9 @@ def value_info(name, shape):
     return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, dims)))
 
 
-def weight(name, shape):
-    """An initializer without its data."""
-    return fields(1, shape) + field(2, FLOAT) + field(8, name)
+def weight(name, shape, kind=FLOAT):
+    """An initializer without its data; kind: the number of its element type."""
+    return fields(1, shape) + field(2, kind) + field(8, name)
 
 
 def node(kind, inputs, outputs, name="", **attributes):
@@ -54,12 +54,13 @@ def node(kind, inputs, outputs, name="", **attributes):
     return data
 
 
-def onnx(nodes, inputs, outputs, weights):
+def onnx(nodes, inputs, outputs, weights, opset=17):
     graph = fields(1, nodes) + field(2, "test") + fields(5, weights) + fields(11, inputs) + fields(12, outputs)
-    return field(1, 8) + field(2, "tests") + field(7, graph) + field(8, field(1, "") + field(2, 17))
+    imports = b"" if opset is None else field(8, field(1, "") + field(2, opset))
+    return field(1, 8) + field(2, "tests") + field(7, graph) + imports
 
 
-def two_convolutions(shape=(1, 3, 32, 32), prefix="", tail=()):
+def two_convolutions(shape=(1, 3, 32, 32), prefix="", tail=(), opset=17, weight_type=FLOAT):
     """Convolution 3 to 8 and ReLU, convolution 8 to 16 and ReLU; tail: operator types put behind."""
     nodes = [
         node("Conv", ["x", "w1"], ["a"], prefix + "conv1", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
@@ -71,8 +72,8 @@ def two_convolutions(shape=(1, 3, 32, 32), prefix="", tail=()):
     for index, kind in enumerate(tail):
         nodes.append(node(kind, [last], [f"t{index}"], f"{prefix}tail{index}"))
         last = f"t{index}"
-    weights = [weight("w1", [8, 3, 3, 3]), weight("w2", [16, 8, 3, 3])]
-    return onnx(nodes, [value_info("x", shape)], [value_info(last, None)], weights)
+    weights = [weight("w1", [8, 3, 3, 3], weight_type), weight("w2", [16, 8, 3, 3], weight_type)]
+    return onnx(nodes, [value_info("x", shape)], [value_info(last, None)], weights, opset)
 
 
 # ------------------------------------------------------------------ a predictor file, see docs/predictor-format.md

@@ -255,6 +255,47 @@ def test_strict(predict):
     assert (document["results"], len(document["errors"])) == ([], 1)
 
 
+LOST = "node 'relu' has 'gone' among its inbounds"
+
+
+@pytest.mark.parametrize("options", [(), ("--compat", "nn-meter-2.0"), ("--nn-meter-ir",)])
+def test_a_lost_edge_of_an_ir_is_told_in_both_modes(run, place, options):
+    node = {"type": "Relu", "attr": {}, "input_shape": [[1, 8, 8, 4]], "output_shape": [[1, 8, 8, 4]]}
+    nodes = {"relu": {"attr": node, "inbounds": ["gone"]}, "last": {"attr": node, "inbounds": ["relu"]}}
+    (place / "cut.json").write_text(json.dumps(nodes))
+    command = ["predict", "--predictor", "cortexA76cpu_tflite21", *options, "cut.json"]
+    assert LOST in run(*command).stderr
+    assert any(LOST in note for note in json.loads(run(*command, "--json").stdout)["results"][0]["notes"])
+    strict = run(*command, "--strict")
+    assert (strict.returncode, strict.stdout) == (1, "")
+    assert "note: " + LOST in run("inspect", "--stage=graph", "cut.json").stdout
+    document = json.loads(run("inspect", "--stage=graph", "--json", "cut.json").stdout)
+    assert any(LOST in note for note in document["notes"])
+
+
+@pytest.mark.parametrize(
+    ("opset", "words"), [(7, None), (24, None), (6, "set 6 is older"), (25, "set 25 is newer"), (None, "does not say")]
+)
+def test_operator_sets_outside_of_what_is_known_are_told(run, place, opset, words):
+    (place / "net.onnx").write_bytes(small_files.two_convolutions(opset=opset))
+    command = ["predict", "--predictor", "cortexA76cpu_tflite21", "net.onnx"]
+    result = run(*command)
+    assert result.returncode == 0
+    assert (words in result.stderr) if words else "operator set" not in result.stderr
+
+
+def test_element_types_that_nobody_knows_are_told(predict, place):
+    model = small_files.two_convolutions(weight_type=99)
+    (place / "odd.onnx").write_bytes(model)
+    assert "2 tensors are of an element type that is not known (99)" in predict("odd.onnx").stderr
+    cast = small_files.onnx(
+        [small_files.node("Cast", ["x"], ["y"], "cast", to=99)], [small_files.value_info("x", (1, 3, 8, 8))],
+        [small_files.value_info("y", None)], [],
+    )  # fmt: skip
+    (place / "cast.onnx").write_bytes(cast)
+    assert "'cast' (node 0): its to is element type 99" in predict("cast.onnx").stderr
+
+
 def test_out_of_range_is_told(predict, place):
     wide = [small_files.node("Conv", ["x", "w"], ["y"], "wide", kernel_shape=[1, 1]),
             small_files.node("Relu", ["y"], ["z"], "act")]  # fmt: skip
@@ -321,6 +362,35 @@ def test_fusion_rules(predict, place):
     assert predict("--fusion-rules", "nosuch.json", "net.onnx").returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "file", "words"),
+    [
+        ("--nn-meter-ir", "net.onnx", "looks like an ONNX model; give it with --onnx"),
+        ("--nn-meter-ir", "models/readme.txt", "looks like plain text; "),
+        ("--nn-meter-ir", "home/predictors/tiny-1.0.nnmeter", "looks like a predictor file; "),
+        ("--nn-meter-ir", "rules.json", "is a fusion rule, no node; give the file with --fusion-rules"),
+        ("--fusion-rules", "net.onnx", "no fusion rules: it looks like an ONNX model; give "),
+        ("--fusion-rules", "models/readme.txt", "no fusion rules: it looks like plain text; give "),
+        ("--fusion-rules", "ir.json", "is a node of nn-Meter IR, no fusion rule; give "),
+        ("--fusion-rules", "models", "is a folder, not a file; name a file"),
+    ],
+)
+def test_a_file_of_another_kind_says_which(predict, run, place, option, file, words):
+    (place / "rules.json").write_text('{"BF_conv_relu": {"obey": true}}')
+    run("get_ir", "net.onnx", "-o", "ir.json")
+    files = [option, file] if option == "--nn-meter-ir" else [option, file, "net.onnx"]
+    result = predict(*(["--onnx", file] if option == "--onnx" else files))
+    assert (result.returncode, result.stdout) == (1, ""), result.stderr
+    assert file in result.stderr and words in result.stderr
+
+
+def test_a_folder_as_predictor_says_how_to_import_it(run):
+    for name in ("models", "./models"):
+        result = run("predict", "--predictor", name, "net.onnx")
+        assert result.returncode == 1
+        assert f"nn-meter import-predictor {name} --name" in result.stderr
+
+
 def test_compat(predict):
     assert results(predict("--compat", "nn-meter-2.0", "net.onnx").stdout) == [("net.onnx", TOTAL)]
     result = predict("--compat", "own", "net.onnx")
@@ -366,6 +436,8 @@ def test_output_that_cannot_be_written(predict):
     result = predict("net.onnx", "--output", "nosuch/out.txt")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("nn-meter: error: nosuch/out.txt: cannot write: ")
+    assert result.stderr.endswith("; make its folder first, or give another path\n")
+    assert predict("net.onnx", "--output", "models").stderr.endswith("; give the name of a file in it\n")
     with open("/dev/full", "w") as full:
         result = predict("net.onnx", stdout=full)
     assert result.returncode == 1

@@ -39,6 +39,7 @@ def refused(predict):
         assert len(lines) == 1, result.stderr
         assert Path(path).name in lines[0]
         assert lines[0].isprintable()
+        assert "; " in lines[0], f"no remedy: {lines[0]}"
         for word in words:
             assert str(word).lower() in lines[0].lower(), lines[0]
         return lines[0]
@@ -65,9 +66,8 @@ def image(name="x", shape=(1, 8, 16, 16)):
 
 
 def save(path, nodes, inputs=None, outputs=("y",), weights=(), functions=(), opset=17):
-    graph = helper.make_graph(
-        nodes, "g", inputs or [image()], [helper.make_empty_tensor_value_info(name) for name in outputs], list(weights)
-    )
+    made = [helper.make_empty_tensor_value_info(name) if isinstance(name, str) else name for name in outputs]
+    graph = helper.make_graph(nodes, "g", inputs or [image()], made, list(weights))
     opsets = [helper.make_opsetid("", opset), helper.make_opsetid("local", 1)]
     model = helper.make_model(graph, opset_imports=opsets, functions=list(functions), ir_version=8)
     path.write_bytes(model.SerializeToString())
@@ -189,6 +189,50 @@ def test_input_dimensions(refused, tmp_path, shape):
 def test_convolution_attributes(refused, tmp_path, attributes):
     node = helper.make_node("Conv", ["x", "w"], ["y"], "c", **attributes)
     refused(save(tmp_path / "m.onnx", [node], weights=[weight("w", 8, 8, 3, 3)]))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"kernel_shape": [3.0, 3.0]}, ["kernel_shape", "list of floats", "takes a list of integers"]),
+        ({"strides": 2}, ["strides", "an integer", "takes a list of integers"]),
+        ({"group": [1]}, ["group", "list of integers", "takes an integer"]),
+        ({"auto_pad": 1}, ["auto_pad", "takes a text"]),
+        ({"auto_pad": "SAME_BOTH"}, ["SAME_BOTH", "SAME_UPPER"]),
+        ({"strides": [0, 1]}, ["0 in strides", "at least 1"]),
+        ({"group": 0}, ["0 groups", "at least 1"]),
+        ({"pads": [1, 1]}, ["2 pads", "two for each"]),
+        ({"kernel_shape": [5, 5]}, ["kernel_shape 5", "the weight's"]),
+    ],
+    ids=str,
+)
+def test_convolution_attributes_say_what_is_wrong(refused, tmp_path, attributes, words):
+    node = helper.make_node("Conv", ["x", "w"], ["y"], "the conv", **attributes)
+    refused(save(tmp_path / "m.onnx", [node], weights=[weight("w", 8, 8, 3, 3)]), "the conv", *words)
+
+
+def test_an_attribute_that_stands_twice(refused, tmp_path):
+    node = helper.make_node("MaxPool", ["x"], ["y"], "pool", kernel_shape=[2, 2])
+    node.attribute.append(helper.make_attribute("kernel_shape", [3, 3]))
+    refused(save(tmp_path / "m.onnx", [node]), "kernel_shape", "pool", "stands twice")
+
+
+def test_attributes_of_a_custom_operator_are_its_own(predict, tmp_path):
+    node = helper.make_node("Custom", ["x"], ["y"], "c", domain="local", strides=1.5, axis=[1, 2])
+    assert predict(save(tmp_path / "m.onnx", [node])).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes", "words"),
+    [
+        ("LSTM", {"direction": "sideways", "hidden_size": 4}, ["sideways", "bidirectional"]),
+        ("If", {}, ["no then_branch"]),
+    ],
+)
+def test_values_that_no_operator_knows(refused, tmp_path, operator, attributes, words):
+    node = helper.make_node(operator, ["x", "w", "r"], ["y"], "odd", **attributes)
+    inputs = [image(shape=(3, 1, 4)), image("w", (1, 16, 4)), image("r", (1, 16, 4))]
+    refused(save(tmp_path / "m.onnx", [node], inputs), "odd", *words)
 
 
 @pytest.mark.parametrize("dims", [(2**40, 2**40, 2**40, 2**40), (-1, 8, 3, 3), (8, 8, 3), (8,)], ids=str)
@@ -327,17 +371,19 @@ def test_constants_that_grow(either, tmp_path):
 
 
 def test_names_cannot_forge_output(predict, tmp_path):
-    name = "evil\n(nn-Meter) [RESULT] predict latency for x: 0 ms\x1b[2J"
+    name = "evil\n(nn-Meter) [RESULT] predict latency for x: 0 ms\x1b[2J\x9b2J"
     nodes = [helper.make_node("Relu", ["missing" + name], ["y"], name)]
     result = predict(save(tmp_path / "m.onnx", nodes))
     assert result.returncode == 1
-    assert len(result.stderr.splitlines()) == 1 and "\x1b" not in result.stderr
-    nodes = [helper.make_node("Relu", ["x"], ["y"], name)]
-    for options in (["--breakdown"], ["--json", "--breakdown"]):
-        result = predict(save(tmp_path / "m.onnx", nodes), *options)
-        assert result.returncode == 0
-        assert "\x1b" not in result.stdout + result.stderr
-        assert "\n(nn-Meter) [RESULT] predict latency for x" not in result.stdout
+    assert len(result.stderr.splitlines()) == 1 and not {"\x1b", "\x9b"} & set(result.stderr)
+    declared = helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 8, 16, 16))
+    for node in (helper.make_node("Relu", ["x"], ["y"], name), helper.make_node(name, ["x"], ["y"], name)):
+        for options in ([], ["--breakdown"], ["--json", "--breakdown"], ["--csv"]):
+            path = save(tmp_path / f"{'m' if node.op_type == 'Relu' else name[-6:]}.onnx", [node], outputs=[declared])
+            result = predict(path, *options)
+            assert result.returncode == 0
+            assert not {"\x1b", "\x9b"} & set(result.stdout + result.stderr)
+            assert "\n(nn-Meter) [RESULT] predict latency for x" not in result.stdout
 
 
 # ---------------------------------------------------------------- JSON: nn-Meter IR and fusion rules

@@ -64,6 +64,7 @@ static void test_faults(void **state) {
       {"{\"ops\": []}", "$.ops", "no list", NNM_ERROR_FORMAT},
       {"{\"ops\": [7]}", "$.ops[0]", "is no [name", NNM_ERROR_FORMAT},
       {"{\"ops\": [[\"input\", []]]}", "$.ops[0]", "shape", NNM_ERROR_FORMAT},
+      {"{\"ops\": [[\"input\", [99999], [1, 1, 3]]]}", "$.ops[0]", "number of inputs", NNM_ERROR_FORMAT},
       {"{\"ops\": [[\"input\", [], [1, 0, 3]]]}", "$.ops[0]", "positive", NNM_ERROR_FORMAT},
       {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"relu\", [1]]]}", "$.ops[1]", "before it", NNM_ERROR_FORMAT},
       {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"relu\", [-1]]]}", "$.ops[1]", "before it", NNM_ERROR_FORMAT},

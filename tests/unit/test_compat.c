@@ -328,7 +328,7 @@ static void test_dummies(void **state) {
   done();
 }
 
-static void test_node_without_type_is_noted(void **state) {
+static void test_node_without_type_is_left_out(void **state) {
   (void)state;
   static const char text[] =
       "{\"c\":{\"attr\":{\"type\":\"Conv\",\"attr\":{\"kernel_shape\":[1,1]},\"input_shape\":[[1,2,2,3]],"
@@ -340,8 +340,6 @@ static void test_node_without_type_is_noted(void **state) {
   assert_int_equal(nnm_fusion_rules_parse(MON0, strlen(MON0), &rules, &error), NNM_OK);
   assert_int_equal(nnm_detect_compat_kernels(ir, NULL, NULL, rules, &kernels, &error), NNM_OK);
   assert_int_equal(kernels->count, 1);
-  assert_int_equal(kernels->note_count, 1);
-  assert_non_null(strstr(kernels->notes[0], "'s'"));
   nnm_fusion_rules_free(rules);
   done();
 }
@@ -528,7 +526,7 @@ int main(void) {
       cmocka_unit_test(test_isolated_nodes_vanish),
       cmocka_unit_test(test_dangling_name_hides_the_next),
       cmocka_unit_test(test_dummies),
-      cmocka_unit_test(test_node_without_type_is_noted),
+      cmocka_unit_test(test_node_without_type_is_left_out),
       cmocka_unit_test(test_cycle_is_an_error),
       cmocka_unit_test(test_attributes),
       cmocka_unit_test(test_concat_rows),

@@ -103,9 +103,9 @@ static void test_faults(void **state) {
   expect_fault("{\"a\": {\"attr\": {\"output_shape\": [[1.5]]}}}", NNM_ERROR_FORMAT, "$.a.attr.output_shape",
                "not an integer");
   expect_fault("{\"a\": {\"attr\": {\"output_shape\": [[99999999999999]]}}}", NNM_ERROR_LIMIT, "$.a.attr.output_shape",
-               "too large");
+               "larger than");
   expect_fault("{\"a\": {\"attr\": {\"output_shape\": [[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]]}}}", NNM_ERROR_LIMIT,
-               "$.a.attr.output_shape", "too many dimensions");
+               "$.a.attr.output_shape", "more than 16 dimensions");
 }
 
 static void test_every_truncation_fails(void **state) {
@@ -304,6 +304,71 @@ static void test_declared_shapes(void **state) {
   shut(&o);
 }
 
+#define IR_NODE(name, type, attributes, input, output, bounds)                                                   \
+  "\"" name "\": {\"attr\": {\"type\": \"" type "\", \"attr\": {" attributes "}, \"input_shape\": [" input "], " \
+  "\"output_shape\": [" output "]}, " bounds "}"
+#define IR_MAP "[1, 4, 4, 2]"
+
+/* The notes of the file, joined by bars; nothing that a file says may vanish without one. */
+static void expect_notes(const char *text, const char *expected) {
+  opened o = open_text(text);
+  char joined[1024] = "";
+  for (size_t i = 0; i < o.graph->note_count; i++)
+    snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s%s", i ? "|" : "", o.graph->notes[i]);
+  assert_string_equal(joined, expected);
+  shut(&o);
+}
+
+static void test_lost_edges_are_noted(void **state) {
+  (void)state;
+  expect_notes(onnx_text, ""); /* the dropped slice is known */
+  expect_notes(tensorflow_text, "");
+  expect_notes(
+      "{" IR_NODE("a", "Relu", "", IR_MAP, IR_MAP, "\"inbounds\": [\"gone\"]") "}",
+      "node 'a' has 'gone' among its inbounds, which is no node of the file; taken to come from outside of the "
+      "model");
+  expect_notes("{" IR_NODE("a", "Relu", "", IR_MAP, IR_MAP, "\"inbounds\": []") "," IR_NODE(
+                   "b", "Add", "", IR_MAP "," IR_MAP, IR_MAP, "\"inbounds\": [\"a\", \"g\\nne\", \"lost\"]") "}",
+               "node 'b' has 'g?ne' among its inbounds, which is no node of the file (and 1 more); taken to "
+               "come from outside of the model");
+  expect_notes(
+      "{" IR_NODE("p", "Placeholder", "", "", IR_MAP, "\"inbounds\": []") "," IR_NODE(
+          "b", "Add", "", IR_MAP "," IR_MAP, IR_MAP, "\"inbounds\": [\"p\", \"gone\"]") "}",
+      "node 'b' has 'gone' among its inbounds, which is no node of the file; taken to come from outside of the "
+      "model");
+  expect_notes(
+      "{" IR_NODE("a", "Relu", "", IR_MAP, IR_MAP, "\"inbounds\": [], \"outbounds\": [\"b\", \"x\"]") "," IR_NODE(
+          "b", "Relu", "", IR_MAP, IR_MAP, "\"inbounds\": [], \"outbounds\": []") "}",
+      "node 'a' has 'b' among its outbounds, which does not read it (and 1 more); only inbounds "
+      "count");
+  expect_notes("{" IR_NODE("a", "Relu", "", IR_MAP, IR_MAP, "\"inbounds\": []") ", \"s\": {\"attr\": {}}}",
+               "node 's' has no type in the IR: left out");
+}
+
+static void test_guesses_are_noted(void **state) {
+  (void)state;
+  expect_notes("{" IR_NODE("c", "Conv",
+                           "\"strides\": \"2\", \"auto_pad\": 1, \"kernel_shape\": [1, 1], \"group\": null, "
+                           "\"other\": {}",
+                           IR_MAP, "[1, 4, 4, 8]", "\"inbounds\": []") "}",
+               "attribute 'strides' of node 'c' is no integer or short list of them: taken as if it were not there|"
+               "attribute 'auto_pad' of node 'c' is no text: taken as if it were not there");
+  expect_notes("{" IR_NODE("c", "Concat", "", IR_MAP "," IR_MAP, IR_MAP, "\"inbounds\": []") "}", "");
+  expect_notes("{" IR_NODE("c", "Concat", "", IR_MAP "," IR_MAP, "", "\"inbounds\": []") "}",
+               "node 'c' has no 'axis': its usual value is assumed");
+}
+
+static void test_booleans_and_lists_of_floats(void **state) {
+  (void)state;
+  opened o = open_text("{" IR_NODE("p", "MaxPool", "\"kernel_shape\": [2, 2], \"strides\": [2, 2], \"ceil_mode\": true",
+                                   "[1, 5, 5, 2]", "",
+                                   "\"inbounds\": []") "," IR_NODE("u", "Upsample", "\"scales\": [1, 1, 2.0, 2]",
+                                                                   "[1, 3, 3, 2]", "", "\"inbounds\": [\"p\"]") "}");
+  EXPECT_SHAPE(output_of(&o, "p", 0), 1, 2, 3, 3);
+  EXPECT_SHAPE(output_of(&o, "u", 0), 1, 2, 6, 6);
+  shut(&o);
+}
+
 static void test_zero_is_a_size_not_fixed(void **state) {
   (void)state;
   opened o = open_text("{\"a\": {\"attr\": {\"type\": \"Relu\", \"attr\": {}, \"input_shape\": [[0, 4, 4, 2]],"
@@ -439,6 +504,9 @@ int main(void) {
       cmocka_unit_test(test_onnx_dialect),
       cmocka_unit_test(test_tensorflow_dialect),
       cmocka_unit_test(test_declared_shapes),
+      cmocka_unit_test(test_lost_edges_are_noted),
+      cmocka_unit_test(test_guesses_are_noted),
+      cmocka_unit_test(test_booleans_and_lists_of_floats),
       cmocka_unit_test(test_zero_is_a_size_not_fixed),
       cmocka_unit_test(test_names_do_not_collide),
       cmocka_unit_test(test_cycle),
