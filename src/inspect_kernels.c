@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "compat/compat.h"
 #include "features/features.h"
 #include "inspect.h"
@@ -60,8 +59,11 @@ static nnm_status write_kernels(const nnm_detection *detection, bool as_json, nn
 static nnm_status write_compat_json(const nnm_kernels *kernels, nnm_text *text, nnm_error *error) {
   json_t *list;
   NNM_TRY(nnm_compat_kernels_json(kernels, &list, error));
-  nnm_json_print(list, JSON_ENSURE_ASCII, text);
+  char *printed = json_dumps(list, JSON_ENSURE_ASCII);
   json_decref(list);
+  if (!printed) return nnm_fail_memory(error);
+  nnm_text_add(text, printed);
+  free(printed);
   return NNM_OK;
 }
 

@@ -131,10 +131,9 @@ static nnm_status read_info(nnm_section info, nnm_arena *arena, nnm_container *o
     return nnm_fail(error, NNM_ERROR_LIMIT, "info", "%zu bytes, and at most %d are read; the file is damaged",
                     info.size, MOST_INFO_BYTES);
   json_t *json;
-  nnm_status status = nnm_json_parse(info.data, info.size, &json, error);
-  if (status == NNM_ERROR_MEMORY) return status;
-  if (status != NNM_OK) return fail_format(error, "info", "the section is not JSON");
-  status = read_info_texts(json, arena, out, error);
+  if (nnm_json_parse(info.data, info.size, &json, error) != NNM_OK)
+    return fail_format(error, "info", "the section is not JSON");
+  nnm_status status = read_info_texts(json, arena, out, error);
   json_decref(json);
   return status;
 }
@@ -246,10 +245,9 @@ void nnm_predictor_free(nnm_predictor *predictor) {
 static char *info_json(const nnm_predictor_sections *sections) {
   json_t *info = json_pack("{s:s, s:s, s:s, s:s}", "name", sections->name, "version", sections->version, "kind",
                            sections->kind, "card", sections->card ? sections->card : "");
-  nnm_text text = {.failed = !info};
-  if (info) nnm_json_print(info, JSON_COMPACT, &text);
+  char *text = info ? json_dumps(info, JSON_COMPACT) : NULL;
   json_decref(info);
-  return nnm_text_take(&text);
+  return text;
 }
 
 static void put(unsigned char *to, const void *value, size_t size) { memcpy(to, value, size); }

@@ -123,7 +123,7 @@ static void test_many_rules(void **state) {
 
 static void test_hostile(void **state) {
   (void)state;
-  expect_failure("", NNM_ERROR_FORMAT, "line 1, column 1", "JSON");
+  expect_failure("", NNM_ERROR_FORMAT, "line 1, column 0", "JSON");
   expect_failure("[]", NNM_ERROR_FORMAT, "$", "no object");
   expect_failure("{\"BF_a_b\": true}", NNM_ERROR_FORMAT, "$.BF_a_b", "no object");
   expect_failure("{\"BF_a_b\": {\"latency\": {}}}", NNM_ERROR_FORMAT, "$.BF_a_b", "obey");
@@ -131,7 +131,7 @@ static void test_hostile(void **state) {
   char deep[4096];
   memset(deep, '[', sizeof deep - 1);
   deep[sizeof deep - 1] = '\0';
-  expect_failure(deep, NNM_ERROR_LIMIT, "line 1, column 65", "deeper");
+  expect_failure(deep, NNM_ERROR_LIMIT, "byte 64", "deeper");
 }
 
 int main(void) {
