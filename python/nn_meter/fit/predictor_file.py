@@ -6,7 +6,8 @@ import zlib
 
 import numpy as np
 import torch
-from model import CORRECTION_LIMIT
+
+from .network import CORRECTION_LIMIT
 
 LAYOUT_VERSION = 1
 BLOCK = 32  # outputs of a hidden layer whose weights lie side by side

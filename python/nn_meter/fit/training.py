@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from model import KernelNetwork
 from torch.nn import functional
+
+from .network import KernelNetwork
 
 # Features that memories and tilings have steps in: cut into pieces of half an octave.
 RAMPED = (
@@ -79,6 +80,7 @@ class Evidence:
         work = np.concatenate([table.work, np.ones((len(table.work), 1))], 1)
         self.work = torch.from_numpy(work.astype(np.float32))
         self.measured = np.unique(table.type_of[used])
+        self.constant = torch.from_numpy(table.constant.astype(np.float32))
 
     def inputs(self, values):
         """What the networks see of features: normalised, then ramps."""
@@ -100,7 +102,7 @@ def model_latencies(network, evidence, models):
     rows, entry_row, owner, turns = evidence.batch(models)
     kernels = network(evidence.values[rows], evidence.work[rows], evidence.table.type_of[rows])
     totals = torch.zeros(len(models)).index_add(0, owner, kernels[entry_row] * turns)
-    return totals + torch.exp(network.log_constant)
+    return totals + evidence.constant[models] * torch.exp(network.log_constant)
 
 
 def predict(network, evidence, models, step=2000):
@@ -130,13 +132,13 @@ def fit_guess(network, evidence, steps=1500):
     work = evidence.work.numpy()[table.rows] * table.turns[:, None]
     np.add.at(sums, (entry_model, table.type_of[table.rows]), work)
     sums = torch.from_numpy(sums[evidence.training].reshape(len(evidence.training), -1).astype(np.float32))
-    measured = evidence.latencies[evidence.training]
+    measured, constant = evidence.latencies[evidence.training], evidence.constant[evidence.training]
     start = network.log_cost.detach().clone()
     optimiser = torch.optim.Adam([network.log_cost, network.log_constant], lr=0.05)
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 0.05 * cosine(step, steps)
-        predicted = sums @ torch.exp(network.log_cost).reshape(-1) + torch.exp(network.log_constant)
+        predicted = sums @ torch.exp(network.log_cost).reshape(-1) + constant * torch.exp(network.log_constant)
         loss = relative_loss(predicted, measured, 0.1) + 1e-5 * ((network.log_cost - start) ** 2).sum()
         optimiser.zero_grad()
         loss.backward()

@@ -1,0 +1,1 @@
+"""Predictors from measurements: from scratch, or from another predictor."""
