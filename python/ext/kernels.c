@@ -19,10 +19,8 @@ bool kernel_rows_make(const nnm_model *model, const nnm_fusion_rules *rules, ker
   *out = (kernel_rows){0};
   nnm_error error = {0};
   nnm_status status;
-  Py_BEGIN_ALLOW_THREADS
-  status = make_rows(model, rules, out, &error);
-  Py_END_ALLOW_THREADS
-  if (status == NNM_OK) return true;
+  Py_BEGIN_ALLOW_THREADS status = make_rows(model, rules, out, &error);
+  Py_END_ALLOW_THREADS if (status == NNM_OK) return true;
   kernel_rows_free(out);
   core_raise(&error);
   return false;

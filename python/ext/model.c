@@ -2,8 +2,7 @@
 #include "kernels.h"
 
 typedef struct model_object {
-  PyObject_HEAD
-  nnm_model *model;
+  PyObject_HEAD nnm_model *model;
   PyObject *bytes; /* what the model borrows from; NULL when it was read from a file */
 } model_object;
 
@@ -113,10 +112,8 @@ static PyObject *make_model(PyTypeObject *type, const model_source *source, PyOb
   nnm_model *model = NULL;
   nnm_error error = {0};
   nnm_status status;
-  Py_BEGIN_ALLOW_THREADS
-  status = read_model(source, &model, &error);
-  Py_END_ALLOW_THREADS
-  if (status != NNM_OK) return core_raise(&error);
+  Py_BEGIN_ALLOW_THREADS status = read_model(source, &model, &error);
+  Py_END_ALLOW_THREADS if (status != NNM_OK) return core_raise(&error);
   allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
   model_object *self = (model_object *)(void *)allocate(type, 0);
   if (!self) {
@@ -178,7 +175,8 @@ static PyGetSetDef attributes[] = {
 
 static PyMethodDef methods[] = {
     {"kernels", core_model_kernels, METH_O,
-     "kernels(rules) -> {\"names\", \"members\", \"types\", \"turns\", \"work\", \"features\"}: the kernels in execution\n"
+     "kernels(rules) -> {\"names\", \"members\", \"types\", \"turns\", \"work\", \"features\"}: the kernels in "
+     "execution\n"
      "order. names: list of texts; members: list of tuples of node names; the others bytes: int32 [kernel],\n"
      "float64 [kernel], float64 [kernel, 3], float32 [kernel, feature]. Raises Error."},
     {NULL, NULL, 0, NULL},

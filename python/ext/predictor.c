@@ -6,8 +6,8 @@
 #include "predictors/network.h"
 
 typedef struct predictor_object {
-  PyObject_HEAD
-  nnm_predictor *predictor;
+  PyObject_HEAD nnm_predictor *predictor;
+  PyObject *bytes; /* what it was opened from, used in place; NULL when that is a file or built in */
 } predictor_object;
 
 static PyTypeObject *prediction_type;
@@ -26,36 +26,61 @@ static bool read_home(PyObject *argument, PyObject **holder, const char **home) 
   return true;
 }
 
-static PyObject *open_predictor(PyTypeObject *type, const char *name, const char *version, const char *home) {
+typedef struct predictor_source {
+  const char *name, *version, *home;
+  const char *data; /* NULL: open by name; otherwise the name stands for the bytes in messages */
+  size_t size;
+} predictor_source;
+
+static nnm_status open_source(const predictor_source *source, nnm_predictor **out, nnm_error *error) {
+  if (!source->data) return nnm_predictor_open(source->name, source->version, source->home, out, error);
+  return nnm_predictor_read((const unsigned char *)source->data, source->size, source->name, out, error);
+}
+
+static PyObject *open_predictor(PyTypeObject *type, const predictor_source *source, PyObject *bytes) {
   nnm_predictor *predictor = NULL;
   nnm_error error = {0};
   nnm_status status;
-  Py_BEGIN_ALLOW_THREADS
-  status = nnm_predictor_open(name, version, home, &predictor, &error);
-  Py_END_ALLOW_THREADS
-  if (status != NNM_OK) return core_raise(&error);
+  Py_BEGIN_ALLOW_THREADS status = open_source(source, &predictor, &error);
+  Py_END_ALLOW_THREADS if (status != NNM_OK) return core_raise(&error);
   allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
   predictor_object *self = (predictor_object *)(void *)allocate(type, 0);
-  if (self) self->predictor = predictor;
-  else nnm_predictor_free(predictor);
+  if (!self) {
+    nnm_predictor_free(predictor);
+    return NULL;
+  }
+  self->predictor = predictor;
+  Py_XINCREF(bytes);
+  self->bytes = bytes;
   return (PyObject *)self;
 }
 
 static PyObject *predictor_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
   static char *names[] = {"name", "version", "home", NULL};
-  PyObject *name = NULL, *home_argument = NULL, *holder = NULL, *self = NULL;
-  const char *version = NULL, *home;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O&|zO:Predictor", names, PyUnicode_FSConverter, &name, &version,
-                                   &home_argument))
+  PyObject *name, *home = NULL, *name_holder = NULL, *home_holder = NULL, *self = NULL;
+  predictor_source source = {.name = "bytes"};
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|zO:Predictor", names, &name, &source.version, &home))
     return NULL;
-  if (read_home(home_argument, &holder, &home)) self = open_predictor(type, PyBytes_AsString(name), version, home);
-  Py_XDECREF(holder);
-  Py_DECREF(name);
+  if (PyBytes_Check(name)) {
+    char *data;
+    Py_ssize_t size;
+    if (!PyBytes_AsStringAndSize(name, &data, &size)) {
+      source.data = data;
+      source.size = (size_t)size;
+      self = open_predictor(type, &source, name);
+    }
+  } else if (PyUnicode_FSConverter(name, &name_holder) && read_home(home, &home_holder, &source.home)) {
+    source.name = PyBytes_AsString(name_holder);
+    self = open_predictor(type, &source, NULL);
+  }
+  Py_XDECREF(home_holder);
+  Py_XDECREF(name_holder);
   return self;
 }
 
 static void predictor_free(PyObject *object) {
   nnm_predictor_free(predictor_of(object));
+  Py_XDECREF(((predictor_object *)(void *)object)->bytes);
   core_free_object(object);
 }
 
@@ -138,9 +163,12 @@ static PyObject *kernel_list(const nnm_prediction *prediction) {
 
 /* Fills a new Prediction; takes the values over. */
 static PyObject *make_prediction(const nnm_prediction *prediction) {
-  PyObject *values[] = {PyFloat_FromDouble(prediction->latency_ms), PyFloat_FromDouble(prediction->constant_ms),
-                        bounds(prediction),                         PyFloat_FromDouble(prediction->coverage),
-                        core_texts(prediction->notes, prediction->note_count), kernel_list(prediction)};
+  PyObject *values[] = {PyFloat_FromDouble(prediction->latency_ms),
+                        PyFloat_FromDouble(prediction->constant_ms),
+                        bounds(prediction),
+                        PyFloat_FromDouble(prediction->coverage),
+                        core_texts(prediction->notes, prediction->note_count),
+                        kernel_list(prediction)};
   PyObject *result = PyStructSequence_New(prediction_type);
   bool complete = result != NULL;
   for (Py_ssize_t i = 0; i < (Py_ssize_t)(sizeof values / sizeof values[0]); i++) {
@@ -159,10 +187,8 @@ static PyObject *predictor_predict(PyObject *object, PyObject *model_argument) {
   nnm_prediction *prediction = NULL;
   nnm_error error = {0};
   nnm_status status;
-  Py_BEGIN_ALLOW_THREADS
-  status = nnm_predict(predictor_of(object), model, NULL, &prediction, &error);
-  Py_END_ALLOW_THREADS
-  if (status != NNM_OK) return core_raise(&error);
+  Py_BEGIN_ALLOW_THREADS status = nnm_predict(predictor_of(object), model, NULL, &prediction, &error);
+  Py_END_ALLOW_THREADS if (status != NNM_OK) return core_raise(&error);
   PyObject *result = make_prediction(prediction);
   nnm_prediction_free(prediction);
   return result;
@@ -175,9 +201,10 @@ static PyObject *predictor_estimate(PyObject *object, PyObject *table) {
   if (!set) return NULL;
   if (predictor->kind != &nnm_predictor_network) {
     nnm_error error = {0};
-    nnm_fail(&error, NNM_ERROR_UNSUPPORTED, NULL,
-             "predictor '%s' is of kind %s, which knows kernels only as nn-Meter 2.0 made them; give one of kind network",
-             predictor->info.name, predictor->info.kind);
+    nnm_fail(
+        &error, NNM_ERROR_UNSUPPORTED, NULL,
+        "predictor '%s' is of kind %s, which knows kernels only as nn-Meter 2.0 made them; give one of kind network",
+        predictor->info.name, predictor->info.kind);
     return core_raise(&error);
   }
   PyObject *latencies = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(set->count * sizeof(double)));
@@ -218,7 +245,8 @@ PyObject *core_make_predictor_type(void) {
   static PyMethodDef methods[] = {
       {"predict", predictor_predict, METH_O, "predict(model) -> Prediction. Raises Error."},
       {"estimate", predictor_estimate, METH_O,
-       "estimate(table) -> (float64 [row] milliseconds of one turn, uint8 [row] in range or not, constant_ms); the first\n"
+       "estimate(table) -> (float64 [row] milliseconds of one turn, uint8 [row] in range or not, constant_ms); the "
+       "first\n"
        "two as bytes. Raises Error for predictors that are not of kind network."},
       {NULL, NULL, 0, NULL},
   };
@@ -234,8 +262,9 @@ PyObject *core_make_predictor_type(void) {
   };
   static PyType_Slot slots[] = {
       {Py_tp_doc, "Predictor(name, version=None, home=None)\n--\n\n"
-                  "Opens a predictor: a built-in or registered one by name (version None: the newest), or a file by its\n"
-                  "path. home: where predictors are registered; None: NN_METER_HOME, else ~/.nn_meter. Raises Error."},
+                  "Opens a predictor: a built-in or registered one by name (version None: the newest), a file by its\n"
+                  "path, or a file's content as bytes. home: where predictors are registered; None: NN_METER_HOME, "
+                  "else ~/.nn_meter. Raises Error."},
       {Py_tp_new, (void *)(uintptr_t)predictor_new},
       {Py_tp_dealloc, (void *)(uintptr_t)predictor_free},
       {Py_tp_methods, methods},

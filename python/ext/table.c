@@ -6,8 +6,7 @@
 /* ---------------------------------------------------------------- fusion rules */
 
 typedef struct rules_object {
-  PyObject_HEAD
-  nnm_fusion_rules *rules;
+  PyObject_HEAD nnm_fusion_rules *rules;
 } rules_object;
 
 static PyTypeObject *rules_type;
@@ -66,8 +65,7 @@ typedef struct table_entries { /* a kernel of a model each, in the order in whic
 } table_entries;
 
 typedef struct table_object {
-  PyObject_HEAD
-  PyObject *rules;
+  PyObject_HEAD PyObject *rules;
   nnm_kernel_set rows;
   table_entries entries;
   size_t model_count;
@@ -190,10 +188,12 @@ PyObject *core_make_table_type(void) {
        "add(model, kernel=-1) -> number of the table's new model.\n\n"
        "kernel: number of the one kernel that is wanted; -1: all. Raises Error, IndexError."},
       {"rows", table_rows, METH_NOARGS,
-       "rows() -> {\"types\": int32 [row], \"work\": float64 [row, 3], \"features\": float32 [row, feature]} as bytes:\n"
+       "rows() -> {\"types\": int32 [row], \"work\": float64 [row, 3], \"features\": float32 [row, feature]} as "
+       "bytes:\n"
        "the distinct kernels; work is multiply-adds, elements moved, weight elements, of one turn."},
       {"entries", table_entries_of, METH_NOARGS,
-       "entries() -> {\"models\": uint32, \"rows\": uint32, \"turns\": float64} as bytes: which kernels the models run,\n"
+       "entries() -> {\"models\": uint32, \"rows\": uint32, \"turns\": float64} as bytes: which kernels the models "
+       "run,\n"
        "in the order in which the models were added."},
       {NULL, NULL, 0, NULL},
   };

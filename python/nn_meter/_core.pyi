@@ -108,13 +108,16 @@ class Prediction(NamedTuple):
     """(name, type, latency_ms, in range, node names), in execution order."""
 
 class Predictor:
-    """An opened predictor: a built-in or registered one by name (version None: the newest), or a file by its path.
+    """An opened predictor: a built-in or registered one by name (version None: the newest), a file by its path, or its bytes.
 
     home: where predictors are registered; None: NN_METER_HOME, else ~/.nn_meter. Raises Error.
     """
 
     def __init__(
-        self, name: str | PathLike[str], version: str | None = None, home: str | PathLike[str] | None = None
+        self,
+        name: str | bytes | PathLike[str],
+        version: str | None = None,
+        home: str | PathLike[str] | None = None,
     ) -> None: ...
     @property
     def name(self) -> str: ...

@@ -22,7 +22,11 @@ def fold_of(model):
 def kernel_table(graphs, wanted, rules, cache=None):
     """The KernelTable of the wanted models of graphs.jsonl.xz under the fusion rules (a path). cache: file that keeps it
     until graphs, rules or the library that makes it change."""
-    if cache and cache.exists() and cache.stat().st_mtime > max(Path(p).stat().st_mtime for p in (graphs, rules, _core.__file__)):
+    if (
+        cache
+        and cache.exists()
+        and cache.stat().st_mtime > max(Path(p).stat().st_mtime for p in (graphs, rules, _core.__file__))
+    ):
         return KernelTable.load(cache)
     builder = TableBuilder(Path(rules).read_bytes())
     with lzma.open(graphs) as file:

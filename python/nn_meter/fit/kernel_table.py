@@ -34,6 +34,16 @@ class KernelTable:
         if self.constant is None:
             self.constant = np.ones(len(self.models))
 
+    @property
+    def entry_model(self):
+        """[entry]: the model it belongs to."""
+        return np.repeat(np.arange(len(self.models)), np.diff(self.start))
+
+    def totals(self, row_latencies, constant):
+        """Milliseconds of each model, from those of one turn of each row."""
+        shares = row_latencies[self.rows] * self.turns
+        return np.bincount(self.entry_model, shares, len(self.models)) + self.constant * constant
+
     def save(self, path):
         np.savez(path, **{name: np.asarray(value) for name, value in vars(self).items()})
 
@@ -66,6 +76,12 @@ class TableBuilder:
         graph = json.loads(line)
         self.add(_core.Model(bytes(line), graph["id"], "benchmark"), graph["id"], graph["family"])
 
+    def estimate(self, predictor):
+        """(milliseconds of one turn of each row of the KernelTable, whether it is in range, ms of the constant), as the
+        C library computes them. Raises nn_meter.Error for a predictor that is not of kind network."""
+        latencies, in_range, constant = predictor.estimate(self.table)
+        return np.frombuffer(latencies)[self.order], np.frombuffer(in_range, bool)[self.order], constant
+
     def finish(self):
         """The KernelTable: rows by type, and the repeated kernels of a model as one entry."""
         rows, entries = self.table.rows(), self.table.entries()
@@ -75,6 +91,7 @@ class TableBuilder:
         order = np.argsort(type_of, kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
+        self.order = order
         models = np.frombuffer(entries["models"], np.uint32).astype(np.int64)
         keys = models * max(1, len(order)) + rank[np.frombuffer(entries["rows"], np.uint32)]
         keys, first = np.unique(keys, return_inverse=True)

@@ -1,13 +1,16 @@
-"""Writes predictor files (docs/predictor-format.md) and the golden rows that tests/unit/test_network.c checks."""
+"""Writes predictor files (docs/predictor-format.md), reads weights back from them, and writes the golden rows that
+tests/unit/test_network.c checks."""
 
 import json
 import struct
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from .network import CORRECTION_LIMIT
+from .network import CORRECTION_LIMIT, KernelNetwork
+from .training import Ramp
 
 LAYOUT_VERSION = 1
 BLOCK = 32  # outputs of a hidden layer whose weights lie side by side
@@ -57,10 +60,48 @@ def feature_tolerance(values):
     return min(0.05 * float(values.max() - values.min()), np.log(1.1))
 
 
-def network_section(network, evidence):
-    table, measured = evidence.table, set(evidence.measured.tolist())
+@dataclass
+class Ranges:
+    """What was measured: for each kernel type and for all together, in the order of the library's features."""
+
+    measured: set  # indices of kernel types
+    low: np.ndarray  # [type, feature]; zeros where not measured
+    high: np.ndarray
+    overall_low: np.ndarray  # [feature]
+    overall_high: np.ndarray
+    tolerance: np.ndarray
+
+    @classmethod
+    def of(cls, evidence):
+        table, measured = evidence.table, set(evidence.measured.tolist())
+        values, type_of = table.values[evidence.used], table.type_of[evidence.used]
+        low, high = np.zeros((len(table.types), len(table.features))), np.zeros((len(table.types), len(table.features)))
+        for t in measured:
+            low[t], high[t] = values[type_of == t].min(0), values[type_of == t].max(0)
+        tolerance = np.array([feature_tolerance(column) for column in values.T])
+        return cls(measured, low, high, values.min(0), values.max(0), tolerance)
+
+    def widened(self, other):
+        """The range of both."""
+        low, high = self.low.copy(), self.high.copy()
+        for t in other.measured:
+            low[t] = np.minimum(low[t], other.low[t]) if t in self.measured else other.low[t]
+            high[t] = np.maximum(high[t], other.high[t]) if t in self.measured else other.high[t]
+        return Ranges(
+            self.measured | other.measured,
+            low,
+            high,
+            np.minimum(self.overall_low, other.overall_low),
+            np.maximum(self.overall_high, other.overall_high),
+            np.maximum(self.tolerance, other.tolerance),
+        )
+
+
+def network_section(network, evidence, ranges=None):
+    """The data section. ranges: what was measured, when that is more than the evidence."""
+    table = evidence.table
+    ranges = ranges or Ranges.of(evidence)
     features, types = len(table.features), len(table.types)
-    values, type_of = table.values[evidence.used], table.type_of[evidence.used]
     networks = [network_layers(net, evidence.ramps) for net in (network.shared, *network.own.values())]
     index_of = {int(key): i + 1 for i, key in enumerate(network.own)}
     cost = torch.exp(network.log_cost.detach().double()).numpy()
@@ -80,21 +121,22 @@ def network_section(network, evidence):
     ]
     rows = b""
     for i, name in enumerate(table.features):
-        column = values[:, i]
         rows += text_field(name, 44) + struct.pack(
-            "<5f", evidence.mean[i], evidence.scale[i], column.min(), column.max(), feature_tolerance(column)
+            "<5f",
+            evidence.mean[i],
+            evidence.scale[i],
+            ranges.overall_low[i],
+            ranges.overall_high[i],
+            ranges.tolerance[i],
         )
     parts.append(rows)
     parts.append(b"".join(struct.pack("<I2fI", ramp.feature, ramp.low, ramp.slope, 0) for ramp in evidence.ramps))
     rows = b""
     for t in range(types + 1):
         name = table.types[t] if t < types else ""
-        rows += text_field(name, 32) + struct.pack("<4d4I", *cost[t], t in measured, index_of.get(t, 0), 0, 0)
+        rows += text_field(name, 32) + struct.pack("<4d4I", *cost[t], t in ranges.measured, index_of.get(t, 0), 0, 0)
     parts.append(rows)
-    low, high = np.zeros((types, features)), np.zeros((types, features))
-    for t in measured:
-        low[t], high[t] = values[type_of == t].min(0), values[type_of == t].max(0)
-    parts += [floats(low), floats(high)]
+    parts += [floats(ranges.low), floats(ranges.high)]
     rows = b""
     for net in networks:
         widths = [len(bias) for _, bias in net]
@@ -103,6 +145,116 @@ def network_section(network, evidence):
     parts.append(floats(network.type_bias.detach().double().numpy() + networks[0][0][1]))
     parts += [b"".join(layer_bytes(*layer) for layer in net) for net in networks]
     return b"".join(aligned(part) for part in parts)
+
+
+# ---------------------------------------------------------------- reading back
+
+
+@dataclass
+class Loaded:
+    """A predictor as training left it, in the order of this library's features and kernel types."""
+
+    network: KernelNetwork
+    mean: np.ndarray
+    scale: np.ndarray
+    ramps: list
+    ranges: Ranges
+
+
+class _Cursor:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, dtype, count):
+        array = np.frombuffer(self.data, dtype, count, self.at)
+        self.at += -(-array.nbytes // 16) * 16
+        return array
+
+
+FEATURE = np.dtype(
+    [("name", "S44"), ("mean", "<f4"), ("scale", "<f4"), ("low", "<f4"), ("high", "<f4"), ("tolerance", "<f4")]
+)
+RAMP = np.dtype([("feature", "<u4"), ("low", "<f4"), ("slope", "<f4"), ("zero", "<u4")])
+TYPE = np.dtype([("name", "S32"), ("cost", "<f8", 4), ("measured", "<u4"), ("network", "<u4"), ("zero", "<u4", 2)])
+HEADER = np.dtype(
+    [("version", "<u4"), ("features", "<u4"), ("types", "<u4"), ("networks", "<u4"), ("constant", "<f8")]
+    + [("limit", "<f4"), ("ramps", "<u4"), ("zero", "<u4", 8)]
+)
+SHAPE = np.dtype([("layers", "<u4"), ("widths", "<u4", 7)])
+
+
+def _take_layers(cursor, shape, inputs):
+    """[(weight [output, input], bias)] of one network."""
+    layers = []
+    for width in shape["widths"][: shape["layers"]].tolist():
+        bias = cursor.take("<f4", width)
+        weight = cursor.take("<f4", width * inputs)
+        if width > 1:
+            weight = weight.reshape(width // BLOCK, inputs, BLOCK).transpose(0, 2, 1)
+        layers.append((weight.reshape(width, inputs), bias))
+        inputs = width
+    return layers
+
+
+def _set_layers(network, layers, columns):
+    linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
+    for i, (layer, (weight, bias)) in enumerate(zip(linear, layers, strict=True)):
+        layer.weight.data = torch.from_numpy(np.array(weight[:, columns] if i == 0 else weight))
+        layer.bias.data = torch.from_numpy(bias.copy())
+
+
+def read_section(data, features, types):
+    """Loaded, from the data section of a predictor that the library opened (so every number in it is in order).
+    features, types: the library's names. Raises ValueError for networks that training cannot go on with."""
+    cursor = _Cursor(data)
+    header = cursor.take(HEADER, 1)[0]
+    if header["limit"] != CORRECTION_LIMIT:
+        raise ValueError(f"its correction limit is {header['limit']}, training knows {CORRECTION_LIMIT}")
+    file_features = cursor.take(FEATURE, header["features"])
+    ramps = cursor.take(RAMP, header["ramps"])
+    file_types = cursor.take(TYPE, header["types"] + 1)
+    count = int(header["types"]) * int(header["features"])
+    low = cursor.take("<f4", count).reshape(header["types"], -1)
+    high = cursor.take("<f4", count).reshape(header["types"], -1)
+    shapes = cursor.take(SHAPE, header["networks"])
+    if any(shape["layers"] != 3 or shape["widths"][0] != shape["widths"][1] for shape in shapes):
+        raise ValueError("its networks are not of two equal hidden layers")
+    biases = cursor.take("<f4", len(file_types) * int(shapes[0]["widths"][0])).reshape(len(file_types), -1)
+    inputs = len(file_features) + len(ramps)
+    networks = [_take_layers(cursor, shape, inputs) for shape in shapes]
+
+    column_of = {name.decode(): i for i, name in enumerate(file_features["name"])}
+    order = [column_of[name] for name in features]  # the library has checked that they are the same
+    columns = order + list(range(len(order), inputs))
+    place_of = {name.decode(): i for i, name in enumerate(file_types["name"][:-1])}
+    rows = [place_of.get(name, len(file_types) - 1) for name in types] + [len(file_types) - 1]
+    own = {t: networks[file_types["network"][row]] for t, row in enumerate(rows) if file_types["network"][row]}
+    network = KernelNetwork(
+        inputs, len(types), {t: len(layers[0][1]) for t, layers in own.items()}, int(shapes[0]["widths"][0])
+    )
+    with torch.no_grad():
+        _set_layers(network.shared, networks[0], columns)
+        for t, layers in own.items():
+            _set_layers(network.own[str(t)], layers, columns)
+        network.type_bias.copy_(torch.from_numpy(biases[rows] - networks[0][0][1]))
+        cost = np.maximum(file_types["cost"][rows], np.finfo(np.float32).tiny)
+        network.log_cost.copy_(torch.from_numpy(np.log(cost)))
+        network.log_constant.fill_(float(np.log(max(header["constant"], 1e-12))))
+    measured = {t for t, row in enumerate(rows[:-1]) if row < len(low) and file_types["measured"][row]}
+    bounds = np.zeros((2, len(types), len(features)))
+    for t in measured:
+        bounds[:, t] = low[rows[t]][order], high[rows[t]][order]
+    ranges = Ranges(measured, *bounds, *(file_features[name][order] for name in ("low", "high", "tolerance")))
+    return Loaded(
+        network,
+        file_features["mean"][order],
+        file_features["scale"][order],
+        [Ramp(order.index(ramp["feature"]), ramp["low"], ramp["slope"]) for ramp in ramps],
+        ranges,
+    )
+
+
+# ---------------------------------------------------------------- the whole file
 
 
 def container(name, version, card, rules, data):
