@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 
 from .. import Error, fit
@@ -12,12 +13,12 @@ from .progress import Bar
 def parse_shape(text):
     """(name, [sizes]) of "NAME:1x3x224x224" or "1x3x224x224"."""
     name, _, sizes = text.rpartition(":")
-    return name, [int(size) for size in sizes.split("x")]
+    return name, [int(size) for size in re.split("[xX,]", sizes)]
 
 
 def parser():
     p = argparse.ArgumentParser(prog="nn-meter fit", description=__doc__, allow_abbrev=False)
-    p.add_argument("--models", nargs="+", metavar="PATH")
+    p.add_argument("--models", nargs="+", action="extend", metavar="PATH")
     p.add_argument("--latency", metavar="FILE")
     p.add_argument("--kernels", metavar="FILE")
     p.add_argument("--column", metavar="NAME")

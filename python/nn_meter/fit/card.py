@@ -63,7 +63,9 @@ def _data(job, judgement, rules_origin, left_out):
     if len(families) > 1:
         lines.append(f"- Families: {', '.join(families[:30])}{' and more' if len(families) > 30 else ''}.")
     if job.start:
-        lines.append(f"- Start: {job.start.name} {job.start.version} ({job.start.origin}), whose weights were moved as little as the measurements ask for.")
+        lines.append(
+            f"- Start: {job.start.name} {job.start.version} ({job.start.origin}), whose weights were moved as little as the measurements ask for."
+        )
     else:
         lines.append("- Start: none, every weight was learned from these measurements.")
     if not out:
@@ -74,7 +76,9 @@ def _data(job, judgement, rules_origin, left_out):
             "the final predictor learned from all."
         )
     else:
-        lines.append(f"- Split: {out:,} held out (by a checksum of their names, seed {job.seed}), {len(judgement.measured) - out:,} learned from.")
+        lines.append(
+            f"- Split: {out:,} held out (by a checksum of their names, seed {job.seed}), {len(judgement.measured) - out:,} learned from."
+        )
     lines.append(f"- Fusion rules: {rules_origin}.")
     lines.append(
         f"- Range of what was measured: {judgement.measured.min():.3g} to {judgement.measured.max():.3g} ms; "

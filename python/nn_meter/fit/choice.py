@@ -1,48 +1,55 @@
-"""Which models to measure: those that leave the least doubt about all the others."""
+"""Which models to measure: those that leave the least doubt about all the others.
+
+Calibration changes a predictor's weights as little as the measurements ask for. To first order a model's latency then moves
+along its gradient, so two models learn from each other as far as their gradients agree: taken as the covariance of a
+Gaussian process, the gradients' products say how much doubt is left about each model once others are measured.
+"""
 
 import numpy as np
+import torch
 
-NOISE = 0.02  # variance of a measurement, where that of a model nobody measured is about 1
-TYPE_WEIGHT = 1.0  # of the kernel types in a model's vector, beside what the predictor's network sees of its kernels
+from .training import model_latencies
 
-
-def kernel_embedding(hidden, types, type_count):
-    """A vector for each kernel: what a predictor's shared network makes of it in its last hidden layer ([row, width]), and
-    its type. Kernels that a new device will most likely treat alike get vectors that point the same way."""
-    hidden = (hidden - hidden.mean(0)) / np.maximum(hidden.std(0), 1e-6)
-    hidden /= np.sqrt(hidden.shape[1])
-    return np.concatenate([hidden, TYPE_WEIGHT * np.eye(type_count)[types]], 1)
+NOISE = 0.02  # variance of a measurement, where that of a model nobody measured is 1 on average
+DIMENSION = 768  # of the projected gradients
 
 
-def model_vectors(table, row_latencies, embedding):
-    """[model, dimension]: the kernels' vectors, weighted by their shares of the model's latency. What a change of the
-    device does to the logarithm of the latency is, to first order, linear in it."""
-    shares = row_latencies[table.rows] * table.turns
-    totals = np.bincount(table.entry_model, shares, len(table.models))
-    weights = shares / np.maximum(totals[table.entry_model], 1e-30)
-    vectors = np.zeros((len(table.models), embedding.shape[1]))
-    np.add.at(vectors, table.entry_model, weights[:, None] * embedding[table.rows])
-    return vectors
+def gradient_vectors(network, evidence, models, dimension=DIMENSION, progress=None):
+    """[model, dimension]: the gradient of the logarithm of each model's latency by all weights, projected at random (each
+    weight adds to one coordinate, with a sign of its own), scaled to a mean square length of 1."""
+    generator = np.random.default_rng(0)
+    parameters = list(network.parameters())
+    place = [torch.from_numpy(generator.integers(0, dimension, p.numel())) for p in parameters]
+    sign = [torch.from_numpy(generator.choice(np.float32([-1, 1]), p.numel())) for p in parameters]
+    vectors = np.zeros((len(models), dimension))
+    for i, model in enumerate(models):
+        if progress:
+            progress(i / len(models))
+        latency = torch.log(model_latencies(network, evidence, np.array([model]))).sum()
+        gradients = torch.autograd.grad(latency, parameters, allow_unused=True)
+        vector = torch.zeros(dimension)
+        for gradient, where, by in zip(gradients, place, sign, strict=True):
+            if gradient is not None:
+                vector.index_add_(0, where, gradient.reshape(-1) * by)
+        vectors[i] = vector.double().numpy()
+    return vectors / max(np.sqrt((vectors**2).sum(1).mean()), 1e-30)
 
 
-def choose(table, candidates, count, row_latencies, embedding, noise=NOISE):
-    """Indices of `count` models of the table among the candidates (indices), the most telling first.
+def choose(vectors, candidates, count, noise=NOISE):
+    """Indices of `count` of the candidates (indices of vectors), the most telling first.
 
-    Greedy: each choice is the one whose measurement takes away most of the variance of all models of the table, when
-    their (logarithmic) latencies are taken for a Gaussian process whose covariance is that of the model vectors.
+    Greedy: each choice is the one whose measurement takes away most of the variance of all models.
     """
-    vectors = model_vectors(table, row_latencies, embedding)
-    covariance = vectors @ vectors.T
     candidates = np.asarray(candidates)
+    covariance = vectors @ vectors.T
     free = np.ones(len(candidates), bool)
     chosen = []
     for _ in range(min(count, len(candidates))):
-        columns = covariance[:, candidates]
-        gain = (columns**2).sum(0) / (covariance[candidates, candidates] + noise)
+        gain = (covariance[:, candidates] ** 2).sum(0) / (covariance[candidates, candidates] + noise)
         best = int(np.argmax(np.where(free, gain, -1)))
         free[best] = False
         model = candidates[best]
         chosen.append(int(model))
         column = covariance[:, model]
-        covariance = covariance - np.outer(column, column) / (covariance[model, model] + noise)
+        covariance = covariance - np.outer(column, column) / (column[model] + noise)
     return chosen

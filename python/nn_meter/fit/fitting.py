@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from .. import Predictor, predictors
 from . import calibration, predictor_file, training
@@ -265,22 +264,6 @@ def _save(output, data, card, plot):
     return {kind: str(path) for kind, (path, _) in files.items()}
 
 
-class _Reproducible:
-    """Torch on so many threads and with deterministic algorithms alone, for a while."""
-
-    def __init__(self, threads):
-        self.threads = threads
-
-    def __enter__(self):
-        self.before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-        torch.set_num_threads(self.threads)
-        torch.use_deterministic_algorithms(True)
-
-    def __exit__(self, *_):
-        torch.set_num_threads(self.before[0])
-        torch.use_deterministic_algorithms(self.before[1])
-
-
 def fit(
     models,
     latencies=None,
@@ -341,7 +324,7 @@ def fit(
     suspicion = _suspicion(gathered, job.start)
     if suspicion and not keep_going:
         raise FitError(suspicion)
-    with _Reproducible(threads):
+    with training.Reproducible(threads):
         section, predicted, held = _fit_and_judge(job, gathered, rules, progress)
     judgement = _judge(job, gathered, section, rules, predicted, held)
     data = _write(job, section, rules, paragraph(job, judgement))
@@ -352,4 +335,3 @@ def fit(
         result.paths = _save(job.output, data, card, plot_png(judgement, f"{device} {version}"))
     progress.close()
     return result
-

@@ -72,10 +72,12 @@ class _Collector:
             found.append(Measurement(first.model, middle, first.kernel, first.family, first.place))
         if self.faults:
             raise FitError(*self.faults)
-        if not found:
+        if not found and self.empty:
             raise FitError(
-                f"{self.source}: no latency in it; write one row for each model: its name, its time in milliseconds"
+                f"{self.source}: none of the {len(self.empty)} latencies is filled in; measure the models first"
             )
+        if not found:
+            raise FitError(f"{self.source}: no latency in it; write a row for each model: its name, its milliseconds")
         return found, self.empty
 
 
@@ -95,7 +97,9 @@ def _open_rows(path):
     try:
         for row in reader:
             if None in row:
-                raise FitError(f"{path}: line {reader.line_num}: more cells than the {len(header)} columns of line 1; mend it")
+                raise FitError(
+                    f"{path}: line {reader.line_num}: more cells than the {len(header)} columns of line 1; mend it"
+                )
             rows.append((reader.line_num, {key.strip(): (value or "").strip() for key, value in row.items()}))
     except csv.Error as fault:
         raise FitError(f"{path}: line {reader.line_num}: {fault}; save the file as CSV anew") from None

@@ -97,7 +97,8 @@ def collect_models(models, shapes=None):
     """
     if isinstance(models, Mapping) and "ops" not in models:
         found = [
-            ModelSource(str(name), bytes(item) if isinstance(item, bytearray) else item) for name, item in models.items()
+            ModelSource(str(name), bytes(item) if isinstance(item, bytearray) else item)
+            for name, item in models.items()
         ]
     elif isinstance(models, (str, os.PathLike, bytes, Mapping, ModelSource)) or not isinstance(models, Iterable):
         found = _one(models)

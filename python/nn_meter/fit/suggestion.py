@@ -2,25 +2,26 @@
 
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from .. import Error, Predictor
 from . import families as generator
 from . import predictor_file
-from .choice import choose, kernel_embedding
+from .choice import choose, gradient_vectors
 from .errors import FitError
 from .kernel_table import TableBuilder
 from .models import ModelSource, collect_models, read_error
 from .onnx_file import onnx_bytes, weight_count
+from .training import Evidence, Reproducible
 
 POOL = 390  # generated candidates, thirty of each family
-MOST_CANDIDATES = 3000  # a larger pool is thinned out evenly
+MOST_CANDIDATES = 1500  # a larger pool is thinned out evenly
 SIZE_LIMIT_MB = 100
 EXTERNAL = (".data", "_data")  # where exporters put the weights of MODEL.onnx: MODEL.onnx.data, MODEL.onnx_data
 
@@ -83,18 +84,13 @@ def _read(sources, rules, progress):
     return builder, good, faults
 
 
-def _hidden(predictor, table):
-    """[row, width]: the last hidden layer of the predictor's shared network."""
+def _vectors(predictor, table, report):
+    """A vector for each model of the table: choice.gradient_vectors."""
     loaded = predictor_file.read_section(predictor.data, table.features, table.types)
-    inputs = [(table.values - loaded.mean) * loaded.scale]
-    inputs += [(ramp.height(table.values) - ramp.mean) * ramp.scale for ramp in loaded.ramps]
-    values = torch.from_numpy(np.concatenate(inputs, 1, dtype=np.float32))
-    shared = loaded.network.shared
-    with torch.no_grad():
-        hidden = shared[0](values) + loaded.network.type_bias[torch.from_numpy(table.type_of)]
-        for layer in shared[1:-1]:
-            hidden = layer(hidden)
-    return hidden.double().numpy()
+    everything = np.arange(len(table.models))
+    evidence = Evidence(table, np.ones(len(everything)), everything, start=loaded)
+    progress = (lambda share: report("comparing", share)) if report else None
+    return gradient_vectors(loaded.network, evidence, everything, progress=progress)
 
 
 def _write_model(source, folder):
@@ -120,7 +116,9 @@ def _write_folder(output, sources, start):
             _write_model(source, temporary)
         rows = "".join(f"{source.name},\n" for source in sources)
         (temporary / "latency.csv").write_text("model,latency_ms\n" + rows, encoding="utf-8")
-        (temporary / "README.md").write_text(README.format(folder=output, start=start), encoding="utf-8")
+        (temporary / "README.md").write_text(
+            README.format(folder=shlex.quote(str(output)), start=shlex.quote(str(start))), encoding="utf-8"
+        )
         temporary.chmod(0o755)
         if output.is_dir():
             output.rmdir()
@@ -161,7 +159,9 @@ def suggest(
         raise FitError(f"{count} models to suggest; ask for at least one")
     predictor = from_predictor if isinstance(from_predictor, Predictor) else Predictor(from_predictor)
     if predictor.kind != "network":
-        raise FitError(f"{predictor.name}: is of kind {predictor.kind}, which cannot be calibrated; name another predictor")
+        raise FitError(
+            f"{predictor.name}: is of kind {predictor.kind}, which cannot be calibrated; name another predictor"
+        )
     shapes = {"batch_size": batch_size, "input_shapes": input_shapes}
     sources = _candidates(models, seed, families, shapes)
     if len(sources) > MOST_CANDIDATES:
@@ -179,10 +179,11 @@ def suggest(
         )
     table = builder.finish()
     row_latencies, _, constant = builder.estimate(predictor)
-    embedding = kernel_embedding(_hidden(predictor, table), table.type_of, len(table.types))
-    chosen = choose(table, small, count, row_latencies, embedding)
+    with Reproducible(threads=1):
+        chosen = choose(_vectors(predictor, table, report), small, count)
     if output is not None:
-        _write_folder(output, [sources[i] for i in chosen], from_predictor if isinstance(from_predictor, (str, os.PathLike)) else predictor.name)
+        start = from_predictor if isinstance(from_predictor, (str, os.PathLike)) else predictor.name
+        _write_folder(output, [sources[i] for i in chosen], start)
     if report:
         report("done", 1.0)
     totals = table.totals(row_latencies, constant)

@@ -172,6 +172,7 @@ def fit_unknown(network, evidence, steps=400, batch=4096):
         network.log_cost[unknown] = network.log_cost[torch.from_numpy(evidence.measured)].mean(0)
         network.type_bias[unknown] = network.type_bias[torch.from_numpy(evidence.measured)].mean(0)
     generator = np.random.default_rng(0)
+    batch = min(batch, 2 * len(evidence.used))
     own = list(network.own[str(unknown)].parameters())
     optimiser = torch.optim.Adam([network.log_cost, network.type_bias, *own], lr=3e-3)
     kept = torch.arange(unknown)
@@ -180,7 +181,10 @@ def fit_unknown(network, evidence, steps=400, batch=4096):
     for step in range(steps):
         # as many rows of each type as there are
         pick = np.concatenate(
-            [generator.choice(evidence.used[types == t], batch // len(evidence.measured)) for t in evidence.measured]
+            [
+                generator.choice(evidence.used[types == t], -(-batch // len(evidence.measured)))
+                for t in evidence.measured
+            ]
         )
         values, work = evidence.values[pick], evidence.work[pick]
         with torch.no_grad():
@@ -200,6 +204,22 @@ def own_widths(evidence, width):
     unknown = len(evidence.table.types)
     rows = np.bincount(evidence.table.type_of[evidence.used], minlength=unknown)
     return {int(t): width if rows[t] >= MANY_ROWS else width // 2 for t in evidence.measured} | {unknown: width // 2}
+
+
+class Reproducible:
+    """Torch on so many threads and with deterministic algorithms alone, for a while."""
+
+    def __init__(self, threads):
+        self.threads = threads
+
+    def __enter__(self):
+        self.before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+        torch.set_num_threads(self.threads)
+        torch.use_deterministic_algorithms(True)
+
+    def __exit__(self, *_):
+        torch.set_num_threads(self.before[0])
+        torch.use_deterministic_algorithms(self.before[1])
 
 
 class Best:
