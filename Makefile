@@ -14,7 +14,7 @@ SETUP := tools/setup.sh
 PROGRAM := $(BUILD)/nn-meter
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test bench accuracy train fuzz lint format docs examples install clean
+.PHONY: help run build test bench accuracy python wheel train fuzz lint format docs examples install clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -47,10 +47,18 @@ bench: build ## side by side with nn-meter 2.0; writes docs/bench.md
 accuracy: build ## error of the shipped predictors on models they never saw
 	@python3 tools/accuracy/accuracy.py --program $(PROGRAM) --shared $(NNM_SHARED) $(ACCURACY_OPTIONS)
 
-train: build ## train the shipped predictors anew (torch, the public benchmark)
-	@$(SETUP) venv .venv-train tools/requirements/train.txt
-	@ninja -C $(BUILD) --quiet tools/kernel_table
-	@.venv-train/bin/python tools/train/train.py --build $(BUILD) --shared $(NNM_SHARED) $(TRAIN_OPTIONS)
+python: ## the Python package nn_meter, in .venv-fit with what nn_meter.fit needs
+	@$(SETUP) packages build
+	@$(SETUP) venv .venv-fit tools/requirements/fit.txt
+	@$(SETUP) package .venv-fit build-python
+
+wheel: ## the Python package as dist/*.whl
+	@$(SETUP) packages build
+	@$(SETUP) venv .venv-fit tools/requirements/fit.txt
+	@$(SETUP) wheel .venv-fit build-python dist
+
+train: build python ## train the shipped predictors anew (torch, the public benchmark)
+	@.venv-fit/bin/python tools/train/train.py --build $(BUILD) --shared $(NNM_SHARED) $(TRAIN_OPTIONS)
 
 fuzz: ## libFuzzer on every reader, FUZZ_SECONDS each
 	@$(SETUP) packages build fuzz
@@ -71,11 +79,11 @@ docs: build ## rewrite the generated regions of README.md and docs/
 	@python3 tools/generate_docs.py --program $(PROGRAM) --lists $(BUILD)/tools/lists
 
 examples: ## export the bundled models anew (torch)
-	@$(SETUP) venv .venv-train tools/requirements/train.txt
-	@.venv-train/bin/python examples/export.py
+	@$(SETUP) venv .venv-fit tools/requirements/fit.txt
+	@.venv-fit/bin/python examples/export.py
 
 install: build ## into PREFIX, default /usr/local
 	@meson install -C $(BUILD)
 
 clean: ## remove what was built; the virtual environments and downloads stay
-	rm -rf build build-sanitize build-fuzz
+	rm -rf build build-sanitize build-fuzz build-python dist

@@ -164,6 +164,51 @@ static const cli_example import_examples[] = {
     {0},
 };
 
+static const cli_option fit_options[] = {
+    {.name = "models", .kind = OPTION_MANY, .target = TARGET(models), .value = "PATH", .hint = HINT_FILE,
+     .help = "what was measured: model files, folders of them, or .jsonl files of benchmark graphs"},
+    TEXT("latency", 0, latency, "FILE", HINT_FILE, "measured latencies of models: CSV with the columns model,latency_ms"),
+    TEXT("kernels", 0, kernels, "FILE", HINT_FILE,
+         "measured latencies of single kernels: CSV with the columns model,kernel,latency_ms; kernel is one of its nodes"),
+    TEXT("column", 0, column, "NAME", HINT_NONE, "name of the column with the milliseconds, when it is not latency_ms"),
+    {.name = "from", .kind = OPTION_TEXT, .target = TARGET(from), .value = "PREDICTOR", .hint = HINT_PREDICTOR,
+     .help = "predictor to start from, name or file: that of the most similar device; 10 models are then enough"},
+    TEXT("device", 0, device, "NAME", HINT_NONE, "name of the new predictor"),
+    {.name = "version", .kind = OPTION_VERSION, .target = TARGET(import_version), .value = "VERSION",
+     .help = "its version, 1.0 when not given"},
+    TEXT("output", 'o', output, "FILE", HINT_FILE,
+         "the predictor file to write, NAME.nnmeter, with NAME.card.md and NAME.png beside it; with --suggest a new folder"),
+    {.name = "suggest", .kind = OPTION_NUMBER, .target = TARGET(suggest), .value = "N", .least = 1, .most = 10000,
+     .help = "write a folder of the N models whose measurement would teach the predictor most, chosen from --models or, "
+             "without it, from networks of the usual families"},
+    {.name = "size-limit", .kind = OPTION_NUMBER, .target = TARGET(size_limit), .value = "MB", .least = 1,
+     .most = 1L << 20, .help = "largest file to suggest, 100 when not given"},
+    TEXT("fusion-rules", 0, fusion_rules, "FILE", HINT_FILE,
+         "what the device's runtime fuses; when not given, as the predictor to start from, or a phone's CPU"),
+    {.name = "seed", .kind = OPTION_NUMBER, .target = TARGET(seed), .value = "N", .least = 0, .most = 1L << 30,
+     .help = "the same seed gives the same file on the same machine"},
+    {.name = "epochs", .kind = OPTION_NUMBER, .target = TARGET(epochs), .value = "N", .least = 1, .most = 100000,
+     .help = "turns over the measurements; chosen for their number when not given"},
+    {.name = "threads", .kind = OPTION_NUMBER, .target = TARGET(threads), .value = "N", .least = 1, .most = 256,
+     .help = "processors to use, 1 when not given; more help when thousands of models were measured"},
+    FLAG("keep-going", 0, keep_going,
+         "leave out what does not match or cannot be read; accept a suspected unit and few measurements"),
+    SHAPE_OPTIONS,
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const cli_example fit_examples[] = {
+    {"nn-meter fit --suggest 10 --from adreno640gpu_tflite21 --output to_measure", "which models to measure"},
+    {"nn-meter fit --models to_measure --latency to_measure/latency.csv --from adreno640gpu_tflite21 --device my_phone "
+     "--output my_phone.nnmeter",
+     "a predictor for a new device from ten measurements"},
+    {"nn-meter fit --models graphs.jsonl --latency measured.csv --device my_phone --output my_phone.nnmeter",
+     "from scratch, with hundreds of measurements or more"},
+    {"nn-meter predict --predictor ./my_phone.nnmeter --onnx model.onnx", "use it"},
+    {0},
+};
+
 static const char *const shell_names[] = {"bash", "zsh", "fish", NULL};
 static const cli_option completion_options[] = {COMMON_OPTIONS, {0}};
 static const cli_example completion_examples[] = {
@@ -202,6 +247,11 @@ const cli_command commands[] = {
      .description = "Reads a folder of nn-Meter 2.0's scikit-learn pickles with its fusion_rules.json, executing "
                     "nothing that is in them, and registers them as a predictor under NN_METER_HOME (default ~/.nn_meter).",
      .options = import_options, .examples = import_examples, .most_arguments = 1, .run = run_import},
+    {.name = "fit", .summary = "make a predictor from measured latencies", .arguments = "",
+     .description = "Makes a predictor for your device from the latencies that you measured on it: from scratch, or from the "
+                    "predictor of another device and a handful of measurements. Runs in Python with PyTorch: pip install "
+                    "'nn-meter[fit]'. Which Python: NN_METER_PYTHON, else python3.",
+     .options = fit_options, .examples = fit_examples, .run = run_fit},
     {.name = "completion", .summary = "print a completion script for a shell", .arguments = "bash|zsh|fish",
      .description = "Prints a script that completes nn-meter's commands, options and predictor names.",
      .options = completion_options, .examples = completion_examples, .argument_choices = shell_names,

@@ -63,7 +63,7 @@ void print_usage(const cli_command *command, FILE *to) {
              option->value ? option->value : "", value_suffix(option));
     if (option->kind != OPTION_REFUSED) add_usage_word(&line, word);
   }
-  add_usage_word(&line, command->arguments);
+  if (command->arguments[0]) add_usage_word(&line, command->arguments);
   fputc('\n', to);
 }
 

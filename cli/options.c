@@ -27,6 +27,7 @@ void settings_free(cli_settings *settings) {
   free(settings->nnmeter_ir.items);
   free(settings->predictors.items);
   free(settings->input_shapes.items);
+  free(settings->models.items);
 }
 
 int usage_error(const cli_command *command, const char *format, ...) {

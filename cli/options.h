@@ -24,10 +24,11 @@ typedef enum compat_choice { COMPAT_DEFAULT, COMPAT_NN_METER_2_0, COMPAT_OWN } c
 typedef struct cli_settings {
   bool help, verbose, quiet, version, list_predictors, list_kernels, list_operators, manual;
   text_list files; /* arguments that are no options */
-  text_list onnx, nnmeter_ir, predictors, input_shapes;
+  text_list onnx, nnmeter_ir, predictors, input_shapes, models;
   const char *predictor_version, *fusion_rules, *output, *name, *import_version;
-  bool breakdown, json, jsonl, csv, strict;
-  long jobs, batch_size;
+  const char *latency, *kernels, *column, *from, *device;
+  bool breakdown, json, jsonl, csv, strict, keep_going;
+  long jobs, batch_size, suggest, size_limit, seed, epochs, threads;
   int compat, stage;   /* compat_choice, stage_choice */
   const char *refused; /* unused: target of options that are only known to be refused with a reason */
 } cli_settings;

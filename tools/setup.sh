@@ -2,6 +2,8 @@
 # Brings what a make target needs to a machine that has a compiler, make and Python and nothing else.
 #   tools/setup.sh packages SET...        the Debian packages of each set: installed as root, named otherwise
 #   tools/setup.sh venv FOLDER FILE       a Python virtual environment with the packages pinned in FILE
+#   tools/setup.sh package VENV BUILD     this repository's Python package, installed into such an environment
+#   tools/setup.sh wheel VENV BUILD FOLDER    the same as a wheel in FOLDER
 # What is there already is left alone, so a second call costs a few milliseconds. Exit 1: something is missing.
 set -eu
 
@@ -89,10 +91,20 @@ venv() {
   fi
 }
 
+# pip COMMAND... in VENV on this repository: nothing is brought from elsewhere, what was compiled before is used again.
+pip_here() {
+  environment=$1 build=$2
+  shift 2
+  PATH=$PWD/$environment/bin:$PATH "$environment/bin/python" -m pip "$@" -q --disable-pip-version-check \
+    --no-build-isolation --no-deps "-Cbuild-dir=$build" .
+}
+
 command=${1:-}
 [ $# -gt 0 ] && shift
 case $command in
   packages) packages "$@" ;;
   venv) [ $# = 2 ] || { say 'venv FOLDER FILE'; exit 2; }; venv "$@" ;;
-  *) sed -n '2,5p' "$0" >&2; exit 2 ;;
+  package) [ $# = 2 ] || { say 'package VENV BUILD'; exit 2; }; pip_here "$1" "$2" install ;;
+  wheel) [ $# = 3 ] || { say 'wheel VENV BUILD FOLDER'; exit 2; }; pip_here "$1" "$2" wheel -w "$3" ;;
+  *) sed -n '2,7p' "$0" >&2; exit 2 ;;
 esac

@@ -212,6 +212,8 @@ static nnm_status read_predictor(nnm_predictor *predictor, const unsigned char *
   if (!predictor->info.origin) return nnm_fail_memory(error);
   NNM_TRY(nnm_fusion_rules_parse(container.rules.data, container.rules.size, &predictor->rules, error));
   NNM_TRY(kind->open(container.data.data, container.data.size, &predictor->state, error));
+  predictor->section = container.data.data;
+  predictor->section_size = container.data.size;
   predictor->kind = kind; /* only now: freeing closes the state by it */
   return NNM_OK;
 }

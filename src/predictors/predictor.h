@@ -35,6 +35,8 @@ struct nnm_predictor {
   nnm_fusion_rules *rules;
   const nnm_predictor_kind *kind;
   void *state;
+  const unsigned char *section; /* the kind's, in place; section_size bytes */
+  size_t section_size;
 };
 
 typedef struct nnm_predictor_sections { /* what a writer puts into a predictor file */

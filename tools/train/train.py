@@ -3,47 +3,25 @@
 
 usage: train.py [--device NAME ...] [--validate FOLD] [--shared FOLDER] [--build BUILD] [--epochs N] [--threads N]
 
-Needs torch and numpy (tools/requirements/train.txt) and a finished build. One fifth of the models (dataset.fold_of) is
+Needs torch and numpy (tools/requirements/fit.txt) and nn_meter (make python). One fifth of the models (benchmark.fold_of) is
 never read here. With --validate a second fifth (1 to 4) is left out too and judged, and nothing is written: that is how
 settings and fusion rules are chosen. The same seed gives the same file on the same machine.
 """
 
 import argparse
 import json
-import lzma
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-import dataset
-import export
-import fit
+import benchmark
 import numpy as np
 import torch
+from nn_meter.fit import predictor_file, training
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "1.0"
 GOLDEN_ROWS = 100
-
-
-def kernel_table(build, shared, device):
-    """The table of every measured model under the device's fusion rules; made anew when anything it hangs on changed."""
-    program = build / "tools" / "kernel_table"
-    rules = ROOT / "devices" / device / "fusion_rules.json"
-    path = build / f"{device}.table"
-    if not path.exists() or path.stat().st_mtime < max(p.stat().st_mtime for p in (program, rules)):
-        measured = dataset.read_latencies(shared / "bench" / "latency.csv")[device]
-        partial = path.with_suffix(".partial")
-        with open(partial, "wb") as out, subprocess.Popen([program, rules], stdin=subprocess.PIPE, stdout=out) as tool:
-            for line in lzma.open(shared / "bench" / "graphs.jsonl.xz"):
-                if json.loads(line)["id"] in measured:
-                    tool.stdin.write(line)
-            tool.stdin.close()
-        if tool.returncode:
-            raise SystemExit(f"{program} failed")
-        partial.replace(path)
-    return dataset.read_kernel_table(path)
 
 
 def shares(predicted, measured):
@@ -63,38 +41,39 @@ def print_families(table, latencies, models, predicted):
 
 def train_device(device, options, shared):
     facts = json.loads((ROOT / "devices" / device / "device.json").read_text())
-    settings = fit.Settings(**facts["training"])
+    settings = training.Settings(**facts["training"])
     if options.epochs:
         settings.epochs = options.epochs
-    table = kernel_table(options.build, shared, device)
-    measured = dataset.read_latencies(shared / "bench" / "latency.csv")[device]
+    measured = benchmark.read_latencies(shared / "bench" / "latency.csv")[device]
+    rules = ROOT / "devices" / device / "fusion_rules.json"
+    graphs = shared / "bench" / "graphs.jsonl.xz"
+    table = benchmark.kernel_table(graphs, measured, rules, options.build / f"{device}.table.npz")
     latencies = np.array([measured[model] for model in table.models])
-    folds = np.array([dataset.fold_of(model) for model in table.models])
-    training = np.where((folds != dataset.HELD_OUT) & (folds != options.validate))[0]
-    validation = np.where(folds == options.validate)[0] if options.validate else training[::4]
-    evidence = fit.Evidence(table, latencies, training)
+    folds = np.array([benchmark.fold_of(model) for model in table.models])
+    chosen = np.where((folds != benchmark.HELD_OUT) & (folds != options.validate))[0]
+    validation = np.where(folds == options.validate)[0] if options.validate else chosen[::4]
+    evidence = training.Evidence(table, latencies, chosen)
     began = time.time()
 
     def report(share, network):
-        predicted = fit.predict(network, evidence, validation)
+        predicted = training.predict(network, evidence, validation)
         print(
             f"{device} {100 * share:4.0f} % {time.time() - began:5.0f} s  "
             f"{'left out' if options.validate else 'seen'}: {shares(predicted, latencies[validation])}",
             flush=True,
         )
 
-    network = fit.fit(evidence, settings, report)
+    network = training.fit(evidence, settings, report)
     if options.validate:
-        print_families(table, latencies, validation, fit.predict(network, evidence, validation))
+        print_families(table, latencies, validation, training.predict(network, evidence, validation))
         return
-    card = facts["card"].format(models=len(training))
-    rules = (ROOT / "devices" / device / "fusion_rules.json").read_bytes()
-    data = export.network_section(network, evidence)
+    card = facts["card"].format(models=len(chosen))
+    data = predictor_file.network_section(network, evidence)
     path = ROOT / "devices" / device / "predictor.nnmeter"
-    path.write_bytes(export.container(device, VERSION, card, rules, data))
+    path.write_bytes(predictor_file.container(device, VERSION, card, rules.read_bytes(), data))
     golden = ROOT / "tests" / "data" / "network" / f"{device}.json"
     golden.parent.mkdir(parents=True, exist_ok=True)
-    golden.write_text(export.golden_text(network, evidence, GOLDEN_ROWS))
+    golden.write_text(predictor_file.golden_text(network, evidence, GOLDEN_ROWS))
     print(f"{path}: {path.stat().st_size} bytes")
 
 
@@ -102,14 +81,14 @@ def main():
     devices = sorted(path.parent.name for path in (ROOT / "devices").glob("*/device.json"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", action="append", choices=devices)
-    parser.add_argument("--validate", type=int, choices=range(1, dataset.FOLDS))
+    parser.add_argument("--validate", type=int, choices=range(1, benchmark.FOLDS))
     parser.add_argument("--shared", help="folder with bench/ (default: beside the repository)")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    shared = dataset.shared_folder(options.shared)
+    shared = benchmark.shared_folder(options.shared)
     for device in options.device or devices:
         train_device(device, options, shared)
 

@@ -1,11 +1,17 @@
-"""Fits a KernelNetwork to the latencies of whole models: a model costs what its kernels cost, and a constant."""
+"""Fits a KernelNetwork to measured latencies: a whole model costs what its kernels cost, and a constant; a kernel that
+was measured alone is a model of one kernel without the constant.
 
+fit(Evidence, Settings) -> KernelNetwork.
+"""
+
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from model import KernelNetwork
 from torch.nn import functional
+
+from .network import KernelNetwork
 
 # Features that memories and tilings have steps in: cut into pieces of half an octave.
 RAMPED = (
@@ -21,6 +27,9 @@ SWITCHED = tuple(f"{side}_waste_{unit}" for side in ("input", "output") for unit
 SWITCH = 1e-3
 MANY_ROWS = 1000
 TAIL_FROM = 0.05
+LEAST_STEPS = 1500  # of a training, however few the models are
+CHECKS = 8  # looks at the validation models during a training
+PATIENCE = 3  # looks without a better one before it ends
 
 
 @dataclass
@@ -33,6 +42,13 @@ class Settings:
     shared_width: int = 128
     own_width: int = 64  # of kernel types with many distinct kernels; half of it for the others
     seed: int = 0
+
+    @classmethod
+    def for_count(cls, count, seed=0):
+        """Settings that suit `count` measurements: small batches and more turns when they are few."""
+        batch = max(16, min(cls.batch, count // 8))
+        epochs = max(cls.epochs if count < 5000 else 16, LEAST_STEPS * batch // max(1, count))
+        return cls(epochs=epochs, batch=batch, seed=seed)
 
 
 @dataclass
@@ -63,22 +79,27 @@ def make_ramps(features, values):
 class Evidence:
     """A kernel table and one device's measurements as tensors, normalised by the rows that training sees."""
 
-    def __init__(self, table, latencies, training):
-        """latencies: milliseconds per model of the table, NaN where unknown; training: indices of models to learn from."""
+    def __init__(self, table, latencies, training, start=None):
+        """latencies: milliseconds per model of the table, NaN where unknown; training: indices of models to learn from;
+        start: what gives mean, scale and ramps (a predictor_file.Loaded), instead of the rows."""
         self.table = table
         self.latencies = torch.from_numpy(np.asarray(latencies, np.float32))
         self.training = np.asarray(training)
         used = np.unique(np.concatenate([table.rows[table.start[m] : table.start[m + 1]] for m in self.training]))
         self.used = used
-        values = table.values[used].astype(np.float64)
-        spread = values.std(0)
-        self.mean = values.mean(0).astype(np.float32)
-        self.scale = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1).astype(np.float32)
-        self.ramps = make_ramps(table.features, values)
+        if start:
+            self.mean, self.scale, self.ramps = start.mean, start.scale, start.ramps
+        else:
+            values = table.values[used].astype(np.float64)
+            spread = values.std(0)
+            self.mean = values.mean(0).astype(np.float32)
+            self.scale = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1).astype(np.float32)
+            self.ramps = make_ramps(table.features, values)
         self.values = torch.from_numpy(self.inputs(table.values))
         work = np.concatenate([table.work, np.ones((len(table.work), 1))], 1)
         self.work = torch.from_numpy(work.astype(np.float32))
         self.measured = np.unique(table.type_of[used])
+        self.constant = torch.from_numpy(table.constant.astype(np.float32))
 
     def inputs(self, values):
         """What the networks see of features: normalised, then ramps."""
@@ -96,11 +117,12 @@ class Evidence:
         return rows, torch.from_numpy(entry_row), torch.from_numpy(owner), torch.from_numpy(turns)
 
 
-def model_latencies(network, evidence, models):
-    rows, entry_row, owner, turns = evidence.batch(models)
+def model_latencies(network, evidence, models, batch=None):
+    """Milliseconds of the models, which may be one kernel alone. batch: evidence.batch(models), when it is known."""
+    rows, entry_row, owner, turns = batch or evidence.batch(models)
     kernels = network(evidence.values[rows], evidence.work[rows], evidence.table.type_of[rows])
     totals = torch.zeros(len(models)).index_add(0, owner, kernels[entry_row] * turns)
-    return totals + torch.exp(network.log_constant)
+    return totals + evidence.constant[models] * torch.exp(network.log_constant)
 
 
 def predict(network, evidence, models, step=2000):
@@ -130,13 +152,13 @@ def fit_guess(network, evidence, steps=1500):
     work = evidence.work.numpy()[table.rows] * table.turns[:, None]
     np.add.at(sums, (entry_model, table.type_of[table.rows]), work)
     sums = torch.from_numpy(sums[evidence.training].reshape(len(evidence.training), -1).astype(np.float32))
-    measured = evidence.latencies[evidence.training]
+    measured, constant = evidence.latencies[evidence.training], evidence.constant[evidence.training]
     start = network.log_cost.detach().clone()
     optimiser = torch.optim.Adam([network.log_cost, network.log_constant], lr=0.05)
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 0.05 * cosine(step, steps)
-        predicted = sums @ torch.exp(network.log_cost).reshape(-1) + torch.exp(network.log_constant)
+        predicted = sums @ torch.exp(network.log_cost).reshape(-1) + constant * torch.exp(network.log_constant)
         loss = relative_loss(predicted, measured, 0.1) + 1e-5 * ((network.log_cost - start) ** 2).sum()
         optimiser.zero_grad()
         loss.backward()
@@ -150,6 +172,7 @@ def fit_unknown(network, evidence, steps=400, batch=4096):
         network.log_cost[unknown] = network.log_cost[torch.from_numpy(evidence.measured)].mean(0)
         network.type_bias[unknown] = network.type_bias[torch.from_numpy(evidence.measured)].mean(0)
     generator = np.random.default_rng(0)
+    batch = min(batch, 2 * len(evidence.used))
     own = list(network.own[str(unknown)].parameters())
     optimiser = torch.optim.Adam([network.log_cost, network.type_bias, *own], lr=3e-3)
     kept = torch.arange(unknown)
@@ -158,7 +181,10 @@ def fit_unknown(network, evidence, steps=400, batch=4096):
     for step in range(steps):
         # as many rows of each type as there are
         pick = np.concatenate(
-            [generator.choice(evidence.used[types == t], batch // len(evidence.measured)) for t in evidence.measured]
+            [
+                generator.choice(evidence.used[types == t], -(-batch // len(evidence.measured)))
+                for t in evidence.measured
+            ]
         )
         values, work = evidence.values[pick], evidence.work[pick]
         with torch.no_grad():
@@ -180,8 +206,49 @@ def own_widths(evidence, width):
     return {int(t): width if rows[t] >= MANY_ROWS else width // 2 for t in evidence.measured} | {unknown: width // 2}
 
 
-def fit(evidence, settings, report=None):
-    """A fitted network. report(share of the way, network) is called eight times."""
+class Reproducible:
+    """Torch on so many threads and with deterministic algorithms alone, for a while."""
+
+    def __init__(self, threads):
+        self.threads = threads
+
+    def __enter__(self):
+        self.before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+        torch.set_num_threads(self.threads)
+        torch.use_deterministic_algorithms(True)
+
+    def __exit__(self, *_):
+        torch.set_num_threads(self.before[0])
+        torch.use_deterministic_algorithms(self.before[1])
+
+
+class Best:
+    """Keeps the network that was best on models it does not learn from, and says when to stop."""
+
+    def __init__(self, evidence, validation):
+        self.evidence, self.validation = evidence, np.asarray(validation if validation is not None else [], int)
+        self.loss, self.state, self.misses = np.inf, None, 0
+
+    def look(self, network):
+        """True: no better for PATIENCE looks."""
+        if not len(self.validation):
+            return False
+        measured = self.evidence.latencies[self.validation].numpy()
+        loss = float(np.abs(np.log(predict(network, self.evidence, self.validation) / measured)).mean())
+        if loss < self.loss:
+            self.loss, self.state, self.misses = loss, copy.deepcopy(network.state_dict()), 0
+        else:
+            self.misses += 1
+        return self.misses >= PATIENCE
+
+    def restore(self, network):
+        if self.state:
+            network.load_state_dict(self.state)
+
+
+def fit(evidence, settings, report=None, validation=None):
+    """A fitted network. report(share of the way, network) is called CHECKS times. validation: indices of models to watch:
+    training stops when it gets no better for them, and the best network counts."""
     torch.manual_seed(settings.seed)
     generator = np.random.default_rng(settings.seed)
     network = KernelNetwork(
@@ -192,12 +259,14 @@ def fit(evidence, settings, report=None):
     )
     fit_guess(network, evidence)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.rate, betas=(0.9, 0.99))
-    steps = max(1, settings.epochs * len(evidence.training) // settings.batch)
+    batch = min(settings.batch, len(evidence.training))
+    steps = max(1, settings.epochs * len(evidence.training) // batch)
     order = np.array([], int)
+    best = Best(evidence, validation)
     for step in range(steps):
-        if len(order) < settings.batch:
+        if len(order) < batch:
             order = generator.permutation(evidence.training)
-        models, order = order[: settings.batch], order[settings.batch :]
+        models, order = order[:batch], order[batch:]
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * cosine(step, steps)
         loss = relative_loss(
@@ -207,7 +276,12 @@ def fit(evidence, settings, report=None):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        if report and (step + 1) % max(1, steps // 8) == 0:
-            report((step + 1) / steps, network)
+        if (step + 1) % max(1, steps // CHECKS) == 0:
+            stop = best.look(network)
+            if report:
+                report((step + 1) / steps, network)
+            if stop:
+                break
+    best.restore(network)
     fit_unknown(network, evidence)
     return network

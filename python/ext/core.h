@@ -1,0 +1,47 @@
+/* nn_meter._core: a thin layer of Python objects over the library. Python's limited API (3.9) alone, so that one build
+ * serves every later Python. Whatever takes time runs without Python's lock, on data that no other thread can change. */
+#ifndef NNM_PYTHON_CORE_H
+#define NNM_PYTHON_CORE_H
+
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x03090000
+#endif
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "kernels/fusion_rules.h"
+#include "model.h"
+#include "predictors/kernel_set.h"
+#include "predictors/predictor.h"
+
+/* Raises nn_meter.Error with the attributes status, file, place, message; returns NULL. */
+PyObject *core_raise(const nnm_error *error);
+
+/* nn_meter.Error. Borrowed. */
+PyObject *core_error_type(void);
+
+/* New types, one per file; NULL after raising. */
+PyObject *core_make_error_type(void);
+PyObject *core_make_model_type(void);
+PyObject *core_make_rules_type(void);
+PyObject *core_make_table_type(void);
+PyObject *core_make_predictor_type(void);
+PyObject *core_make_prediction_type(void);
+
+/* What the objects hold; NULL after raising TypeError when it is no such object. Borrowed. */
+const nnm_model *core_model_of(PyObject *object);
+const nnm_fusion_rules *core_rules_of(PyObject *object);
+
+/* The distinct kernels that a Table has collected so far; NULL after raising TypeError. */
+const nnm_kernel_set *core_table_rows_of(PyObject *object);
+
+/* The list of predictors; home may be None. */
+PyObject *core_list_predictors(PyObject *module, PyObject *arguments, PyObject *keywords);
+
+/* Tuple of texts. */
+PyObject *core_texts(const char *const *texts, size_t count);
+
+/* Frees a heap type's object, after what it holds. */
+void core_free_object(PyObject *object);
+
+#endif

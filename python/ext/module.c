@@ -1,0 +1,67 @@
+/* The module itself: its types and the lists that say what rows of numbers mean. */
+#include "core.h"
+
+PyObject *core_texts(const char *const *texts, size_t count) {
+  PyObject *tuple = PyTuple_New((Py_ssize_t)count);
+  for (size_t i = 0; tuple && i < count; i++) {
+    PyObject *text = PyUnicode_DecodeUTF8(texts[i], (Py_ssize_t)strlen(texts[i]), "replace");
+    if (!text || PyTuple_SetItem(tuple, (Py_ssize_t)i, text)) { /* takes the text over */
+      Py_DECREF(tuple);
+      return NULL;
+    }
+  }
+  return tuple;
+}
+
+void core_free_object(PyObject *object) {
+  PyTypeObject *type = Py_TYPE(object);
+  freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+  release(object);
+  Py_DECREF(type);
+}
+
+static PyObject *kernel_type_names(void) {
+  const char *names[NNM_KERNEL_TYPE_COUNT];
+  for (size_t i = 0; i < NNM_KERNEL_TYPE_COUNT; i++) names[i] = nnm_kernel_type_name((nnm_kernel_type)i);
+  return core_texts(names, NNM_KERNEL_TYPE_COUNT);
+}
+
+static PyObject *format_names(void) {
+  const char *const *names = nnm_formats();
+  size_t count = 0;
+  while (names[count]) count++;
+  return core_texts(names, count);
+}
+
+/* Takes value over. */
+static bool add(PyObject *module, const char *name, PyObject *value) {
+  if (!value) return false;
+  if (!PyModule_AddObject(module, name, value)) return true;
+  Py_DECREF(value);
+  return false;
+}
+
+static PyMethodDef functions[] = {
+    {"predictors", (PyCFunction)(void (*)(void))core_list_predictors, METH_VARARGS | METH_KEYWORDS,
+     "predictors(home=None) -> list of (name, version, kind, origin, card): built in, then registered."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "nn_meter._core",
+                                        .m_doc = "The C library as Python objects.", .m_size = -1,
+                                        .m_methods = functions};
+
+PyMODINIT_FUNC PyInit__core(void) {
+  PyObject *module = PyModule_Create(&definition);
+  if (!module) return NULL;
+  bool complete = add(module, "Error", core_make_error_type()) && add(module, "Model", core_make_model_type()) &&
+                  add(module, "Rules", core_make_rules_type()) && add(module, "Table", core_make_table_type()) &&
+                  add(module, "Prediction", core_make_prediction_type()) &&
+                  add(module, "Predictor", core_make_predictor_type()) &&
+                  add(module, "FEATURES", core_texts(nnm_feature_names, NNM_FEATURE_COUNT)) &&
+                  add(module, "KERNEL_TYPES", kernel_type_names()) && add(module, "FORMATS", format_names()) &&
+                  add(module, "VERSION", PyUnicode_FromString(nnm_version()));
+  if (complete) return module;
+  Py_DECREF(module);
+  return NULL;
+}

@@ -1,0 +1,276 @@
+/* Predictor: an opened predictor file, what is in it, and what it says of models and of tables of kernels. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "core.h"
+#include "predictors/network.h"
+
+typedef struct predictor_object {
+  PyObject_HEAD nnm_predictor *predictor;
+  PyObject *bytes; /* what it was opened from, used in place; NULL when that is a file or built in */
+} predictor_object;
+
+static PyTypeObject *prediction_type;
+
+static nnm_predictor *predictor_of(PyObject *object) { return ((predictor_object *)(void *)object)->predictor; }
+
+/* ---------------------------------------------------------------- opening and listing */
+
+/* None: NULL, otherwise the path in *holder. */
+static bool read_home(PyObject *argument, PyObject **holder, const char **home) {
+  char *text = NULL;
+  if (argument && argument != Py_None &&
+      (!PyUnicode_FSConverter(argument, holder) || PyBytes_AsStringAndSize(*holder, &text, NULL)))
+    return false;
+  *home = text;
+  return true;
+}
+
+typedef struct predictor_source {
+  const char *name, *version, *home;
+  const char *data; /* NULL: open by name; otherwise the name stands for the bytes in messages */
+  size_t size;
+} predictor_source;
+
+static nnm_status open_source(const predictor_source *source, nnm_predictor **out, nnm_error *error) {
+  if (!source->data) return nnm_predictor_open(source->name, source->version, source->home, out, error);
+  return nnm_predictor_read((const unsigned char *)source->data, source->size, source->name, out, error);
+}
+
+static PyObject *open_predictor(PyTypeObject *type, const predictor_source *source, PyObject *bytes) {
+  nnm_predictor *predictor = NULL;
+  nnm_error error = {0};
+  nnm_status status;
+  Py_BEGIN_ALLOW_THREADS status = open_source(source, &predictor, &error);
+  Py_END_ALLOW_THREADS if (status != NNM_OK) return core_raise(&error);
+  allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+  predictor_object *self = (predictor_object *)(void *)allocate(type, 0);
+  if (!self) {
+    nnm_predictor_free(predictor);
+    return NULL;
+  }
+  self->predictor = predictor;
+  Py_XINCREF(bytes);
+  self->bytes = bytes;
+  return (PyObject *)self;
+}
+
+static PyObject *predictor_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+  static char *names[] = {"name", "version", "home", NULL};
+  PyObject *name, *home = NULL, *name_holder = NULL, *home_holder = NULL, *self = NULL;
+  predictor_source source = {.name = "bytes"};
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|zO:Predictor", names, &name, &source.version, &home))
+    return NULL;
+  if (PyBytes_Check(name)) {
+    char *data;
+    Py_ssize_t size;
+    if (!PyBytes_AsStringAndSize(name, &data, &size)) {
+      source.data = data;
+      source.size = (size_t)size;
+      self = open_predictor(type, &source, name);
+    }
+  } else if (PyUnicode_FSConverter(name, &name_holder) && read_home(home, &home_holder, &source.home)) {
+    source.name = PyBytes_AsString(name_holder);
+    self = open_predictor(type, &source, NULL);
+  }
+  Py_XDECREF(home_holder);
+  Py_XDECREF(name_holder);
+  return self;
+}
+
+static void predictor_free(PyObject *object) {
+  nnm_predictor_free(predictor_of(object));
+  Py_XDECREF(((predictor_object *)(void *)object)->bytes);
+  core_free_object(object);
+}
+
+static PyObject *decode(const char *text) { return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace"); }
+
+static PyObject *describe(const nnm_predictor_info *info) {
+  return Py_BuildValue("(NNNNN)", decode(info->name), decode(info->version), decode(info->kind), decode(info->origin),
+                       decode(info->card));
+}
+
+PyObject *core_list_predictors(PyObject *module, PyObject *arguments, PyObject *keywords) {
+  (void)module;
+  static char *names[] = {"home", NULL};
+  PyObject *argument = NULL, *holder = NULL, *result = NULL;
+  const char *home;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O:predictors", names, &argument) ||
+      !read_home(argument, &holder, &home))
+    return NULL;
+  nnm_predictor_list *list;
+  nnm_error error = {0};
+  if (nnm_predictor_list_create(home, &list, &error) != NNM_OK) {
+    core_raise(&error);
+  } else {
+    size_t count = nnm_predictor_list_count(list);
+    result = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; result && i < count; i++) {
+      PyObject *item = describe(nnm_predictor_list_at(list, i));
+      if (!item || PyList_SetItem(result, (Py_ssize_t)i, item)) Py_CLEAR(result);
+    }
+    nnm_predictor_list_free(list);
+  }
+  Py_XDECREF(holder);
+  return result;
+}
+
+/* ---------------------------------------------------------------- what is in the file */
+
+typedef enum predictor_text { TEXT_NAME, TEXT_VERSION, TEXT_KIND, TEXT_ORIGIN, TEXT_CARD } predictor_text;
+
+static PyObject *predictor_info(PyObject *object, void *closure) {
+  const nnm_predictor_info *info = nnm_predictor_get_info(predictor_of(object));
+  const char *const texts[] = {[TEXT_NAME] = info->name,
+                               [TEXT_VERSION] = info->version,
+                               [TEXT_KIND] = info->kind,
+                               [TEXT_ORIGIN] = info->origin,
+                               [TEXT_CARD] = info->card};
+  return decode(texts[(uintptr_t)closure]);
+}
+
+static PyObject *predictor_rules(PyObject *object, void *closure) {
+  (void)closure;
+  const char *text = predictor_of(object)->rules->text;
+  return PyBytes_FromStringAndSize(text, (Py_ssize_t)strlen(text));
+}
+
+static PyObject *predictor_data(PyObject *object, void *closure) {
+  (void)closure;
+  const nnm_predictor *predictor = predictor_of(object);
+  return PyBytes_FromStringAndSize((const char *)predictor->section, (Py_ssize_t)predictor->section_size);
+}
+
+/* ---------------------------------------------------------------- predicting */
+
+static PyObject *bounds(const nnm_prediction *prediction) {
+  if (isnan(prediction->interval_ms[0])) Py_RETURN_NONE;
+  return Py_BuildValue("(dd)", prediction->interval_ms[0], prediction->interval_ms[1]);
+}
+
+static PyObject *kernel_list(const nnm_prediction *prediction) {
+  PyObject *list = PyList_New((Py_ssize_t)prediction->kernel_count);
+  for (size_t i = 0; list && i < prediction->kernel_count; i++) {
+    const nnm_kernel_result *kernel = &prediction->kernels[i];
+    PyObject *item = Py_BuildValue("(NNdNN)", decode(kernel->name), decode(kernel->type), kernel->latency_ms,
+                                   PyBool_FromLong(kernel->in_range && kernel->has_predictor),
+                                   core_texts(kernel->members, kernel->member_count));
+    if (!item || PyList_SetItem(list, (Py_ssize_t)i, item)) Py_CLEAR(list);
+  }
+  return list;
+}
+
+/* Fills a new Prediction; takes the values over. */
+static PyObject *make_prediction(const nnm_prediction *prediction) {
+  PyObject *values[] = {PyFloat_FromDouble(prediction->latency_ms),
+                        PyFloat_FromDouble(prediction->constant_ms),
+                        bounds(prediction),
+                        PyFloat_FromDouble(prediction->coverage),
+                        core_texts(prediction->notes, prediction->note_count),
+                        kernel_list(prediction)};
+  PyObject *result = PyStructSequence_New(prediction_type);
+  bool complete = result != NULL;
+  for (Py_ssize_t i = 0; i < (Py_ssize_t)(sizeof values / sizeof values[0]); i++) {
+    complete = complete && values[i];
+    if (complete) PyStructSequence_SetItem(result, i, values[i]);
+    else Py_XDECREF(values[i]);
+  }
+  if (complete) return result;
+  Py_XDECREF(result);
+  return NULL;
+}
+
+static PyObject *predictor_predict(PyObject *object, PyObject *model_argument) {
+  const nnm_model *model = core_model_of(model_argument);
+  if (!model) return NULL;
+  nnm_prediction *prediction = NULL;
+  nnm_error error = {0};
+  nnm_status status;
+  Py_BEGIN_ALLOW_THREADS status = nnm_predict(predictor_of(object), model, NULL, &prediction, &error);
+  Py_END_ALLOW_THREADS if (status != NNM_OK) return core_raise(&error);
+  PyObject *result = make_prediction(prediction);
+  nnm_prediction_free(prediction);
+  return result;
+}
+
+/* Milliseconds of one turn of each row of a table, and whether it is in range. */
+static PyObject *predictor_estimate(PyObject *object, PyObject *table) {
+  const nnm_predictor *predictor = predictor_of(object);
+  const nnm_kernel_set *set = core_table_rows_of(table);
+  if (!set) return NULL;
+  if (predictor->kind != &nnm_predictor_network) {
+    nnm_error error = {0};
+    nnm_fail(
+        &error, NNM_ERROR_UNSUPPORTED, NULL,
+        "predictor '%s' is of kind %s, which knows kernels only as nn-Meter 2.0 made them; give one of kind network",
+        predictor->info.name, predictor->info.kind);
+    return core_raise(&error);
+  }
+  PyObject *latencies = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(set->count * sizeof(double)));
+  PyObject *in_range = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)set->count);
+  if (!latencies || !in_range) {
+    Py_XDECREF(latencies);
+    Py_XDECREF(in_range);
+    return NULL;
+  }
+  char *to = PyBytes_AsString(latencies), *flags = PyBytes_AsString(in_range);
+  for (size_t i = 0; i < set->count; i++) {
+    nnm_kernel_estimate estimate;
+    nnm_network_estimate(predictor->state, &set->rows[i], &estimate);
+    memcpy(to + i * sizeof(double), &estimate.latency_ms, sizeof(double));
+    flags[i] = (char)estimate.in_range;
+  }
+  return Py_BuildValue("(NNd)", latencies, in_range, ((const nnm_network *)predictor->state)->constant_ms);
+}
+
+/* ---------------------------------------------------------------- the types */
+
+PyObject *core_make_prediction_type(void) {
+  static PyStructSequence_Field fields[] = {
+      {"latency_ms", "milliseconds"},
+      {"constant_ms", "the part of it that belongs to no kernel"},
+      {"interval_ms", "(lower, upper) bound, or None while the predictor has no interval"},
+      {"coverage", "0..1: share of the latency that comes from kernels within the training range"},
+      {"notes", "tuple of texts: everything guessed, extrapolated or left out"},
+      {"kernels", "list of (name, type, latency_ms, in range, node names), in execution order"},
+      {NULL, NULL},
+  };
+  static PyStructSequence_Desc description = {"nn_meter.Prediction", "What a predictor says of a model.", fields, 6};
+  prediction_type = PyStructSequence_NewType(&description);
+  return (PyObject *)prediction_type;
+}
+
+PyObject *core_make_predictor_type(void) {
+  static PyMethodDef methods[] = {
+      {"predict", predictor_predict, METH_O, "predict(model) -> Prediction. Raises Error."},
+      {"estimate", predictor_estimate, METH_O,
+       "estimate(table) -> (float64 [row] milliseconds of one turn, uint8 [row] in range or not, constant_ms); the "
+       "first\n"
+       "two as bytes. Raises Error for predictors that are not of kind network."},
+      {NULL, NULL, 0, NULL},
+  };
+  static PyGetSetDef attributes[] = {
+      {"name", predictor_info, NULL, "\"cortexA76cpu_tflite21\"", (void *)TEXT_NAME},
+      {"version", predictor_info, NULL, "\"1.0\"", (void *)TEXT_VERSION},
+      {"kind", predictor_info, NULL, "\"network\" (ours) or \"forest\" (imported)", (void *)TEXT_KIND},
+      {"origin", predictor_info, NULL, "\"built in\", or the file.", (void *)TEXT_ORIGIN},
+      {"card", predictor_info, NULL, "One paragraph: device, data, accuracy, unit.", (void *)TEXT_CARD},
+      {"rules", predictor_rules, NULL, "Text of its fusion_rules.json, as bytes.", NULL},
+      {"data", predictor_data, NULL, "The kind's section of the file, as bytes; docs/predictor-format.md.", NULL},
+      {NULL, NULL, NULL, NULL, NULL},
+  };
+  static PyType_Slot slots[] = {
+      {Py_tp_doc, "Predictor(name, version=None, home=None)\n--\n\n"
+                  "Opens a predictor: a built-in or registered one by name (version None: the newest), a file by its\n"
+                  "path, or a file's content as bytes. home: where predictors are registered; None: NN_METER_HOME, "
+                  "else ~/.nn_meter. Raises Error."},
+      {Py_tp_new, (void *)(uintptr_t)predictor_new},
+      {Py_tp_dealloc, (void *)(uintptr_t)predictor_free},
+      {Py_tp_methods, methods},
+      {Py_tp_getset, attributes},
+      {0, NULL},
+  };
+  static PyType_Spec spec = {"nn_meter._core.Predictor", sizeof(predictor_object), 0, Py_TPFLAGS_DEFAULT, slots};
+  return PyType_FromSpec(&spec);
+}

@@ -1,0 +1,146 @@
+"""The C library as Python objects; python/ext/ has one file for each type."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import NamedTuple, TypedDict
+
+FEATURES: tuple[str, ...]
+"""Names of a kernel's features, in the order of the rows."""
+KERNEL_TYPES: tuple[str, ...]
+"""Names of the kernel types, in the order of their numbers."""
+FORMATS: tuple[str, ...]
+"""The model formats that can be read."""
+VERSION: str
+
+class Error(Exception):
+    """What the library refuses: one line, "file: place: message", the message ending in the remedy."""
+
+    status: str
+    """"memory", "io", "format", "limit", "graph", "shape", "unsupported", "not found" or "argument"."""
+    file: str
+    place: str
+    message: str
+
+class KernelRows(TypedDict):
+    """Kernels in execution order; the arrays as bytes, in the machine's byte order."""
+
+    names: list[str]
+    members: list[tuple[str, ...]]
+    """Names of the nodes of each kernel, as `nn-meter predict --json --breakdown` prints them."""
+    types: bytes
+    """int32 [kernel]: indices into KERNEL_TYPES."""
+    turns: bytes
+    """float64 [kernel]: how often it runs (1 outside of loops)."""
+    work: bytes
+    """float64 [kernel, 3]: multiply-adds, elements moved, weight elements, of one turn."""
+    features: bytes
+    """float32 [kernel, feature], FEATURES naming the columns."""
+
+class DistinctRows(TypedDict):
+    """Kernels that differ in what a predictor sees of them; as in KernelRows."""
+
+    types: bytes
+    work: bytes
+    features: bytes
+
+class Entries(TypedDict):
+    """Which kernels the models of a table run, in the order in which the models were added."""
+
+    models: bytes
+    """uint32 [entry]"""
+    rows: bytes
+    """uint32 [entry]: index of a distinct row."""
+    turns: bytes
+    """float64 [entry]"""
+
+class Rules:
+    """A device's fusion rules: the content of a fusion_rules.json; name stands for it in messages. Raises Error."""
+
+    def __init__(self, text: bytes, name: str | None = None) -> None: ...
+
+class Model:
+    """A model that was read and whose shapes are known.
+
+    source: a path, or the bytes of a file, which `name` then stands for in messages.
+    format: one of FORMATS; None tells it from the content.
+    batch_size: first dimension of inputs that leave it open; 0 when not given.
+    input_shapes: {input name: dimensions}; the name "" means the only input. Raises Error.
+    """
+
+    def __init__(
+        self,
+        source: str | bytes | PathLike[str],
+        name: str | None = None,
+        format: str | None = None,
+        batch_size: int = 0,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    def kernels(self, rules: Rules, /) -> KernelRows: ...
+
+class Table:
+    """Collects the kernels of many models under the fusion rules; equal kernels are kept once."""
+
+    def __init__(self, rules: Rules) -> None: ...
+    @property
+    def model_count(self) -> int: ...
+    def add(self, model: Model, kernel: int = -1) -> int:
+        """The number of the table's new model. kernel: the one kernel that is wanted; -1: all. Raises Error, IndexError."""
+    def rows(self) -> DistinctRows: ...
+    def entries(self) -> Entries: ...
+
+class Prediction(NamedTuple):
+    """What a predictor says of a model; latencies in milliseconds."""
+
+    latency_ms: float
+    constant_ms: float
+    """The part of latency_ms that belongs to no kernel."""
+    interval_ms: tuple[float, float] | None
+    """Lower and upper bound; None while the predictor has no interval."""
+    coverage: float
+    """0..1: share of the latency that comes from kernels within the training range."""
+    notes: tuple[str, ...]
+    """Everything guessed, extrapolated or left out."""
+    kernels: list[tuple[str, str, float, bool, tuple[str, ...]]]
+    """(name, type, latency_ms, in range, node names), in execution order."""
+
+class Predictor:
+    """An opened predictor: a built-in or registered one by name (version None: the newest), a file by its path, or its bytes.
+
+    home: where predictors are registered; None: NN_METER_HOME, else ~/.nn_meter. Raises Error.
+    """
+
+    def __init__(
+        self,
+        name: str | bytes | PathLike[str],
+        version: str | None = None,
+        home: str | PathLike[str] | None = None,
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def origin(self) -> str: ...
+    @property
+    def card(self) -> str: ...
+    @property
+    def rules(self) -> bytes:
+        """The text of its fusion_rules.json."""
+    @property
+    def data(self) -> bytes:
+        """The kind's section of the file; docs/predictor-format.md."""
+    def predict(self, model: Model, /) -> Prediction: ...
+    def estimate(self, table: Table, /) -> tuple[bytes, bytes, float]:
+        """float64 [row] milliseconds of one turn, uint8 [row] in range or not, the constant of a model in ms.
+
+        Raises Error for predictors that are not of kind network.
+        """
+
+def predictors(home: str | PathLike[str] | None = None) -> list[tuple[str, str, str, str, str]]:
+    """(name, version, kind, origin, card) of the predictors there are: built in, then registered."""
