@@ -1,119 +1,188 @@
-"""Calibration: an existing predictor moved to new measurements, by few of them and as little as they ask for."""
+"""Calibration: an existing predictor moved to new measurements, as little as they ask for.
 
-import copy
+To first order the logarithm of a model's latency is linear in a few things that may differ on the new device: one factor for
+everything, one for each kernel type, the cost of each kind of work for each type, the last layers of the networks, the
+constant. Each is believed to be near where it is, so far as Spread says, and the measurements to be right within NOISE:
+then the most probable change is the solution of one linear system of as many equations as there are measurements
+(Bayesian linear regression in its dual form). A few rounds of it (Gauss-Newton) take care of what is not linear.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from .training import Best, cosine, model_latencies, predict, relative_loss
+from .network import WORK_TERMS
+
+NOISE = 0.02  # standard deviation of the logarithm of a measurement
+ROUNDS = 12
+HALVINGS = 8
 
 
 @dataclass
-class CalibrationSettings:
-    steps: int = 300  # of each of the two stages; each sees all measurements, unless they are many
-    scale_rate: float = 0.02  # learning rate of the scale of each kernel type
-    scale_hold: float = 0.05  # how strongly a type's scale is held at the common one
-    rate: float = 1e-3  # learning rate of everything
-    hold: float = 1.0  # how strongly the weights are held near where they were
-    beta: float = 0.03
-    most_models: int = 256  # in one step
-    seed: int = 0
+class Spread:
+    """Standard deviation of what may differ, in logarithms of a latency."""
+
+    everything: float = 1.0
+    type: float = 0.4
+    cost: float = 0.3
+    trust: float = 0.3  # what the networks say, all of it times a factor
+    shared: float = 0.5
+    own: float = 0.3
+    constant: float = 0.7
 
 
-def adopt_types(network, measured, known):
-    """Kernel types that the predictor never measured start from its record for unknown types."""
-    unknown = network.type_count
+class Change:
+    """What may change in a network, as one vector of numbers that are all believed to be about normal: parts of it by name,
+    scaled by how much each may differ."""
+
+    def __init__(self, network, spread):
+        types, shared = network.type_count + 1, network.shared[-1].in_features
+        own = sum(net[-1].in_features for net in network.own.values())
+        self.sizes = {"everything": 1, "type": types, "cost": types * WORK_TERMS, "trust": 1}
+        self.sizes |= {"shared": shared, "own": own, "constant": 1}
+        self.scale = torch.cat([torch.full((size,), getattr(spread, name)) for name, size in self.sizes.items()])
+        # the last layers' inputs are many: together they may move a logarithm by the spread
+        self.divide("shared", shared**0.5)
+        at = self.start("own")
+        for net in network.own.values():
+            width = net[-1].in_features
+            self.scale[at : at + width] /= width**0.5
+            at += width
+
+    def start(self, name):
+        return sum(size for other, size in list(self.sizes.items())[: list(self.sizes).index(name)])
+
+    def divide(self, name, by):
+        self.scale[self.start(name) : self.start(name) + self.sizes[name]] /= by
+
+    def parts(self, vector):
+        """{name: what it changes by}"""
+        return dict(zip(self.sizes, torch.split(vector * self.scale, list(self.sizes.values())), strict=True))
+
+    @property
+    def zero(self):
+        return torch.zeros(len(self.scale))
+
+
+class Response:
+    """How the latencies of some models answer to a Change of the network."""
+
+    def __init__(self, network, evidence, models, change):
+        self.change = change
+        rows, self.entry_row, self.owner, self.turns = evidence.batch(models)
+        self.has_constant = evidence.constant[models]
+        types = evidence.table.type_of[rows]
+        values, work, self.index = evidence.values[rows], evidence.work[rows], torch.from_numpy(types)
+        with torch.no_grad():
+            network(values, work, types)
+            self.correction = network.correction
+            self.costs = work * torch.exp(network.log_cost)[self.index]
+            self.shared = network.shared_hidden(values, self.index)
+            self.own = own_hidden(network, values, types)
+            self.constant = float(torch.exp(network.log_constant))
+        self.type_count = network.type_count + 1
+
+    def totals(self, vector):
+        """(milliseconds of the models; of each entry; of the constant of each model; of each row's work, [row, term])"""
+        part = self.change.parts(vector)
+        log_factor = part["everything"] + part["type"][self.index] + self.correction * (1 + part["trust"])
+        log_factor = log_factor + self.shared @ part["shared"] + self.own @ part["own"]
+        costs = self.costs * torch.exp(part["cost"].reshape(-1, WORK_TERMS))[self.index]
+        kernels = costs.sum(1) * torch.exp(log_factor)
+        entries = kernels[self.entry_row] * self.turns
+        constant = self.constant * torch.exp(part["constant"]) * self.has_constant
+        return constant.clone().index_add(0, self.owner, entries), entries, constant, costs
+
+    def gradient(self, vector):
+        """(milliseconds of the models, [model, entry of the vector]: how their logarithms move with it)"""
+        totals, entries, constant, costs = self.totals(vector)
+        shares = torch.zeros(len(totals), len(self.index))
+        shares.index_put_((self.owner, self.entry_row), entries / totals[self.owner], accumulate=True)
+        of_type = torch.nn.functional.one_hot(self.index, self.type_count).float()
+        by_cost = torch.zeros(len(self.index), self.type_count, WORK_TERMS)
+        by_cost[torch.arange(len(self.index)), self.index] = costs / costs.sum(1, keepdim=True)
+        one = torch.ones(len(self.index), 1)
+        rows = [one, of_type, by_cost.flatten(1), self.correction[:, None], self.shared, self.own]
+        columns = [shares @ row for row in rows] + [(constant / totals)[:, None]]
+        return totals, torch.cat(columns, 1) * self.change.scale
+
+
+def own_hidden(network, values, types):
+    """What the last layers of the own networks see, side by side; zero where the row is of another type."""
+    pieces = [torch.zeros(len(values), 0)]
+    for key, net in network.own.items():
+        piece = torch.zeros(len(values), net[-1].in_features)
+        mine = torch.from_numpy(types == int(key))
+        if mine.any():
+            piece[mine] = net[:-1](values[mine])
+        pieces.append(piece)
+    return torch.cat(pieces, 1)
+
+
+def apply(network, part):
+    """Changes the network by Change.parts."""
     with torch.no_grad():
-        for t in sorted(set(measured) - set(known)):
-            network.log_cost[t] = network.log_cost[unknown]
-            network.type_bias[t] = network.type_bias[unknown]
-            if str(unknown) in network.own:
-                network.own[str(t)] = copy.deepcopy(network.own[str(unknown)])
+        network.log_rate += part["everything"]
+        network.type_cost += part["type"][:, None] + part["cost"].reshape(-1, WORK_TERMS)
+        network.log_constant += part["constant"][0]
+        trust = 1 + part["trust"]
+        network.shared[-1].weight.mul_(trust).add_(part["shared"])
+        network.shared[-1].bias *= trust
+        at = 0
+        for net in network.own.values():
+            width = net[-1].in_features
+            net[-1].weight.mul_(trust).add_(part["own"][at : at + width])
+            net[-1].bias *= trust
+            at += width
 
 
-def scale_to_median(network, evidence):
-    """Everything times the median of measured / predicted; returns that factor."""
-    predicted = predict(network, evidence, evidence.training)
-    factor = float(np.median(evidence.latencies[evidence.training].numpy() / predicted))
+def solve(response, measured, noise, vector):
+    """The most probable change, by the gradient at `vector`."""
+    totals, gradient = response.gradient(vector)
+    wanted = torch.log(measured / totals) + gradient @ vector
+    matrix = (gradient @ gradient.T).double() + noise**2 * torch.eye(len(measured), dtype=torch.float64)
+    return (gradient.T.double() @ torch.linalg.solve(matrix, wanted.double())).float()
+
+
+def surprise(response, measured, noise, vector):
+    """What solve() makes least: how improbable the measurements and the change are together."""
+    totals, *_ = response.totals(vector)
+    return float((torch.log(measured / totals) ** 2).sum() / noise**2 + (vector**2).sum())
+
+
+def descend(response, measured, noise, vector):
+    """solve(), but no further than is for the better: far away the gradient is another one."""
+    before, wanted = surprise(response, measured, noise, vector), solve(response, measured, noise, vector)
+    for halving in range(HALVINGS):
+        step = vector + 0.5**halving * (wanted - vector)
+        if surprise(response, measured, noise, step) < before:
+            return step
+    return vector
+
+
+def scale_to_median(network, predicted, measured):
+    """Everything times the median of measured / predicted."""
+    factor = float(np.median(np.log(measured / predicted)))
     with torch.no_grad():
-        network.log_cost += np.log(factor)
-        network.log_constant += np.log(factor)
-    return factor
+        network.log_rate += factor
+        network.log_constant += factor
 
 
-def fit_scales(network, evidence, settings, batches):
-    """One factor for each kernel type and one for the constant."""
-    shift = torch.zeros(network.type_count + 2, requires_grad=True)
-    cost, constant = network.log_cost.detach().clone(), network.log_constant.detach().clone()
-    optimiser = torch.optim.Adam([shift], lr=settings.scale_rate)
-    kernels = torch.zeros(len(evidence.values))
-    with torch.no_grad():  # the networks do not change, so neither do the kernels' shares
-        used = evidence.used
-        kernels[used] = network(evidence.values[used], evidence.work[used], evidence.table.type_of[used])
-    for step in range(settings.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.scale_rate * cosine(step, settings.steps)
-        rows, entry_row, owner, turns, models = next(batches)
-        types = torch.from_numpy(evidence.table.type_of[rows])[entry_row]
-        shares = kernels[rows][entry_row] * turns * torch.exp(shift[types])
-        totals = torch.zeros(len(models)).index_add(0, owner, shares)
-        totals = totals + evidence.constant[models] * torch.exp(constant + shift[-1])
-        loss = relative_loss(totals, evidence.latencies[models], settings.beta)
-        loss = loss + settings.scale_hold / len(evidence.training) * (shift**2).sum()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    with torch.no_grad():
-        network.log_cost.copy_(cost + shift[: network.type_count + 1].unsqueeze(1))
-        network.log_constant.copy_(constant + shift[-1])
+def calibrate(network, evidence, predicted, spread=None, noise=NOISE, report=None):
+    """Changes the network, whose inputs the evidence is normalised for, to fit evidence.training.
 
-
-def batches_of(evidence, settings):
-    """Endless batches: (rows, row of each entry, model of each entry, turns, models)."""
-    generator = np.random.default_rng(settings.seed)
-    fixed = None
-    while True:
-        if len(evidence.training) > settings.most_models:
-            models = generator.choice(evidence.training, settings.most_models, replace=False)
-            yield *evidence.batch(models), models
-        else:
-            fixed = fixed or (*evidence.batch(evidence.training), evidence.training)
-            yield fixed
-
-
-def calibrate(network, evidence, settings, report=None, validation=None):
-    """Changes the network, whose inputs the evidence is normalised for, to fit the evidence. report, validation: as for
-    training.fit."""
-    torch.manual_seed(settings.seed)
-    scale_to_median(network, evidence)
-    batches = batches_of(evidence, settings)
-    fit_scales(network, evidence, settings, batches)
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    start = [parameter.detach().clone() for parameter in parameters]
-    optimiser = torch.optim.Adam(parameters, lr=settings.rate)
-    best = Best(evidence, validation)
-    best.look(network)
-    hold = settings.hold / len(evidence.training)
-    for step in range(settings.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * cosine(step, settings.steps)
-        *batch, models = next(batches)
-        predicted = model_latencies(network, evidence, models, batch)
-        loss = relative_loss(predicted, evidence.latencies[models], settings.beta)
-        optimiser.zero_grad()
-        loss.backward()
-        with torch.no_grad():  # the gradient of hold * (what has changed, squared)
-            for parameter, before in zip(parameters, start, strict=True):
-                if parameter.grad is not None:
-                    parameter.grad.add_(parameter - before, alpha=2 * hold)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        if (step + 1) % max(1, settings.steps // 8) == 0:
-            stop = best.look(network)
-            if report:
-                report((step + 1) / settings.steps, network)
-            if stop:
-                break
-    best.restore(network)
+    predicted: milliseconds of those models as the network says now. report(share of the way, network) is called each round.
+    """
+    spread = spread or Spread()
+    measured = evidence.latencies[evidence.training]
+    scale_to_median(network, predicted, measured.numpy())
+    change = Change(network, spread)
+    response = Response(network, evidence, evidence.training, change)
+    vector = change.zero
+    for number in range(ROUNDS):
+        vector = descend(response, measured, noise, vector)
+        if report:
+            report((number + 1) / ROUNDS, network)
+    apply(network, change.parts(vector))
     return network

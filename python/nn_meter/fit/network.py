@@ -5,7 +5,26 @@ import torch
 from torch import nn
 
 CORRECTION_LIMIT = 8.0
-START_COST = (2e-7, 2e-6, 2e-6, 1e-3)  # milliseconds per multiply-add, element moved, weight, and kernel
+WORK_TERMS = 6  # multiply-adds, elements read, elements written, weights, window elements, the kernel itself
+# Kernel types that hardware treats alike. What is not measured of a type follows from its kin.
+CLASSES = {
+    "convolution": ("conv", "convtrans"),
+    "depthwise": ("dwconv",),
+    "product": ("fc", "matmul", "recurrent"),
+    "pooling": ("maxpool", "avgpool"),
+    "reduction": ("global-avgpool", "reduce", "softmax", "norm"),
+    "gate": ("se",),
+    "movement": ("concat", "split", "channelshuffle", "transpose", "pad", "resize", "gather"),
+    "elementwise": ("add", "mul", "elementwise", "bn", "relu", "hswish", "other"),
+}
+OTHERS = "elementwise"  # the class of types that no class names
+
+
+def class_indices(types):
+    """[type + 1]: index into CLASSES of each kernel type, and of a type that nobody has named yet."""
+    names = list(CLASSES)
+    of = {name: names.index(title) for title, members in CLASSES.items() for name in members}
+    return torch.tensor([of.get(name, names.index(OTHERS)) for name in [*types, OTHERS]])
 
 
 def perceptron(inputs, hidden):
@@ -20,22 +39,40 @@ def perceptron(inputs, hidden):
 
 
 class KernelNetwork(nn.Module):
-    """latency = guess * exp(shared(features, type) + own(features)); types are those of a KernelTable, the last row of
-    the per-type parameters stands for a type never measured."""
+    """latency = guess * exp(shared(features, type) + own(features)), guess = sum of work * cost.
 
-    def __init__(self, feature_count, type_count, own_widths, shared_width):
-        """own_widths: {type: width of its own network}."""
+    The cost of a kernel type is that of the device, changed for its class, changed for the type; so is its bias in the
+    shared network. The last row of the per-type parameters stands for types that the predictor file does not name.
+    """
+
+    def __init__(self, feature_count, types, own_widths, shared_width):
+        """types: names; own_widths: {index of a type: width of its own network}."""
         super().__init__()
-        self.type_count = type_count
+        self.type_count = len(types)
+        self.class_of = class_indices(types)
+        classes = len(CLASSES)
         self.shared = perceptron(feature_count, (shared_width, shared_width))
-        self.type_bias = nn.Parameter(torch.randn(type_count + 1, shared_width) * 0.1)
+        self.class_bias = nn.Parameter(torch.randn(classes, shared_width) * 0.1)
+        self.type_bias = nn.Parameter(torch.zeros(self.type_count + 1, shared_width))
         self.own = nn.ModuleDict({str(t): perceptron(feature_count, (width, width)) for t, width in own_widths.items()})
-        self.log_cost = nn.Parameter(torch.log(torch.tensor(START_COST)).repeat(type_count + 1, 1))
+        self.log_rate = nn.Parameter(torch.zeros(WORK_TERMS))  # milliseconds per unit of work
+        self.class_cost = nn.Parameter(torch.zeros(classes, WORK_TERMS))
+        self.type_cost = nn.Parameter(torch.zeros(self.type_count + 1, WORK_TERMS))
         self.log_constant = nn.Parameter(torch.tensor(-2.0))
 
-    def shared_correction(self, values, types):
-        first, rest = self.shared[0], self.shared[1:]
-        return rest(first(values) + self.type_bias[types]).squeeze(1)
+    @property
+    def log_cost(self):
+        """[type + 1, term]"""
+        return self.log_rate + self.class_cost[self.class_of] + self.type_cost
+
+    @property
+    def bias(self):
+        """[type + 1, width of the shared network]: what the type adds to its first layer."""
+        return self.class_bias[self.class_of] + self.type_bias
+
+    def shared_hidden(self, values, types):
+        """What the last layer of the shared network sees."""
+        return self.shared[1:-1](self.shared[0](values) + self.bias[types])
 
     def own_correction(self, values, types):
         """Rows must be ordered by type."""
@@ -51,8 +88,9 @@ class KernelNetwork(nn.Module):
         return (work * torch.exp(self.log_cost)[types]).sum(1)
 
     def forward(self, values, work, types):
-        """Milliseconds of each row; values normalised, types a numpy array in ascending order."""
+        """Milliseconds of each row; values normalised, types a numpy array in ascending order. What a kernel's latency
+        was multiplied with stays in self.correction and self.own_part: training holds them small."""
         index = torch.from_numpy(types)
-        correction = self.shared_correction(values, index) + self.own_correction(values, types)
-        self.correction = correction
-        return self.guess(work, index) * torch.exp(correction.clamp(-CORRECTION_LIMIT, CORRECTION_LIMIT))
+        self.own_part = self.own_correction(values, types)
+        self.correction = self.shared[-1](self.shared_hidden(values, index)).squeeze(1) + self.own_part
+        return self.guess(work, index) * torch.exp(self.correction.clamp(-CORRECTION_LIMIT, CORRECTION_LIMIT))

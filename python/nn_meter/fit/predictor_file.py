@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .network import CORRECTION_LIMIT, KernelNetwork
+from .network import CORRECTION_LIMIT, WORK_TERMS, KernelNetwork
+from .ranges import Ranges
 from .training import Ramp
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 BLOCK = 32  # outputs of a hidden layer whose weights lie side by side
 FORMAT_VERSION = 1
 
@@ -55,52 +56,20 @@ def network_layers(network, ramps):
     return layers
 
 
-def feature_tolerance(values):
-    """How far beyond what was measured a feature may lie: 5 % of its span, for logarithms at most a factor of 1.1."""
-    return min(0.05 * float(values.max() - values.min()), np.log(1.1))
-
-
 @dataclass
-class Ranges:
-    """What was measured: for each kernel type and for all together, in the order of the library's features."""
+class Interval:
+    """Logarithms: the 5 % and the 95 % quantile of measured / predicted on models not trained on, and what each bound moves
+    out for each unit of doubt (docs/predictor-format.md). All zero: unknown."""
 
-    measured: set  # indices of kernel types
-    low: np.ndarray  # [type, feature]; zeros where not measured
-    high: np.ndarray
-    overall_low: np.ndarray  # [feature]
-    overall_high: np.ndarray
-    tolerance: np.ndarray
-
-    @classmethod
-    def of(cls, evidence):
-        table, measured = evidence.table, set(evidence.measured.tolist())
-        values, type_of = table.values[evidence.used], table.type_of[evidence.used]
-        low, high = np.zeros((len(table.types), len(table.features))), np.zeros((len(table.types), len(table.features)))
-        for t in measured:
-            low[t], high[t] = values[type_of == t].min(0), values[type_of == t].max(0)
-        tolerance = np.array([feature_tolerance(column) for column in values.T])
-        return cls(measured, low, high, values.min(0), values.max(0), tolerance)
-
-    def widened(self, other):
-        """The range of both."""
-        low, high = self.low.copy(), self.high.copy()
-        for t in other.measured:
-            low[t] = np.minimum(low[t], other.low[t]) if t in self.measured else other.low[t]
-            high[t] = np.maximum(high[t], other.high[t]) if t in self.measured else other.high[t]
-        return Ranges(
-            self.measured | other.measured,
-            low,
-            high,
-            np.minimum(self.overall_low, other.overall_low),
-            np.maximum(self.overall_high, other.overall_high),
-            np.maximum(self.tolerance, other.tolerance),
-        )
+    low: float = 0.0
+    high: float = 0.0
+    doubt: float = 0.0
 
 
-def network_section(network, evidence, ranges=None):
-    """The data section. ranges: what was measured, when that is more than the evidence."""
-    table = evidence.table
-    ranges = ranges or Ranges.of(evidence)
+def network_section(network, evidence, interval=None):
+    """The data section."""
+    table, ranges = evidence.table, evidence.ranges
+    interval = interval or Interval()
     features, types = len(table.features), len(table.types)
     networks = [network_layers(net, evidence.ramps) for net in (network.shared, *network.own.values())]
     index_of = {int(key): i + 1 for i, key in enumerate(network.own)}
@@ -108,7 +77,7 @@ def network_section(network, evidence, ranges=None):
 
     parts = [
         struct.pack(
-            "<4Idf9I",
+            "<4IdfI3f5I",
             LAYOUT_VERSION,
             features,
             types,
@@ -116,7 +85,10 @@ def network_section(network, evidence, ranges=None):
             float(torch.exp(network.log_constant.detach().double())),
             CORRECTION_LIMIT,
             len(evidence.ramps),
-            *[0] * 8,
+            interval.low,
+            interval.high,
+            interval.doubt,
+            *[0] * 5,
         )
     ]
     rows = b""
@@ -134,7 +106,7 @@ def network_section(network, evidence, ranges=None):
     rows = b""
     for t in range(types + 1):
         name = table.types[t] if t < types else ""
-        rows += text_field(name, 32) + struct.pack("<4d4I", *cost[t], t in ranges.measured, index_of.get(t, 0), 0, 0)
+        rows += text_field(name, 32) + struct.pack("<6d4I", *cost[t], t in ranges.measured, index_of.get(t, 0), 0, 0)
     parts.append(rows)
     parts += [floats(ranges.low), floats(ranges.high)]
     rows = b""
@@ -142,7 +114,7 @@ def network_section(network, evidence, ranges=None):
         widths = [len(bias) for _, bias in net]
         rows += struct.pack("<8I", len(widths), *widths, *[0] * (7 - len(widths)))
     parts.append(rows)
-    parts.append(floats(network.type_bias.detach().double().numpy() + networks[0][0][1]))
+    parts.append(floats(network.bias.detach().double().numpy() + networks[0][0][1]))
     parts += [b"".join(layer_bytes(*layer) for layer in net) for net in networks]
     return b"".join(aligned(part) for part in parts)
 
@@ -159,6 +131,7 @@ class Loaded:
     scale: np.ndarray
     ramps: list
     ranges: Ranges
+    interval: Interval
 
 
 class _Cursor:
@@ -175,10 +148,11 @@ FEATURE = np.dtype(
     [("name", "S44"), ("mean", "<f4"), ("scale", "<f4"), ("low", "<f4"), ("high", "<f4"), ("tolerance", "<f4")]
 )
 RAMP = np.dtype([("feature", "<u4"), ("low", "<f4"), ("slope", "<f4"), ("zero", "<u4")])
-TYPE = np.dtype([("name", "S32"), ("cost", "<f8", 4), ("measured", "<u4"), ("network", "<u4"), ("zero", "<u4", 2)])
+TYPE = np.dtype([("name", "S32"), ("cost", "<f8", WORK_TERMS), ("measured", "<u4"), ("network", "<u4"), ("zero", "<u4", 2)])
 HEADER = np.dtype(
     [("version", "<u4"), ("features", "<u4"), ("types", "<u4"), ("networks", "<u4"), ("constant", "<f8")]
-    + [("limit", "<f4"), ("ramps", "<u4"), ("zero", "<u4", 8)]
+    + [("limit", "<f4"), ("ramps", "<u4")]
+    + [("low", "<f4"), ("high", "<f4"), ("doubt", "<f4"), ("zero", "<u4", 5)]
 )
 SHAPE = np.dtype([("layers", "<u4"), ("widths", "<u4", 7)])
 
@@ -230,7 +204,7 @@ def read_section(data, features, types):
     rows = [place_of.get(name, len(file_types) - 1) for name in types] + [len(file_types) - 1]
     own = {t: networks[file_types["network"][row]] for t, row in enumerate(rows) if file_types["network"][row]}
     network = KernelNetwork(
-        inputs, len(types), {t: len(layers[0][1]) for t, layers in own.items()}, int(shapes[0]["widths"][0])
+        inputs, types, {t: len(layers[0][1]) for t, layers in own.items()}, int(shapes[0]["widths"][0])
     )
     with torch.no_grad():
         _set_layers(network.shared, networks[0], columns)
@@ -238,7 +212,8 @@ def read_section(data, features, types):
             _set_layers(network.own[str(t)], layers, columns)
         network.type_bias.copy_(torch.from_numpy(biases[rows] - networks[0][0][1]))
         cost = np.maximum(file_types["cost"][rows], np.finfo(np.float32).tiny)
-        network.log_cost.copy_(torch.from_numpy(np.log(cost)))
+        network.class_bias.zero_()
+        network.type_cost.copy_(torch.from_numpy(np.log(cost)))
         network.log_constant.fill_(float(np.log(max(header["constant"], 1e-12))))
     measured = {t for t, row in enumerate(rows[:-1]) if row < len(low) and file_types["measured"][row]}
     bounds = np.zeros((2, len(types), len(features)))
@@ -251,6 +226,7 @@ def read_section(data, features, types):
         file_features["scale"][order],
         [Ramp(order.index(ramp["feature"]), ramp["low"], ramp["slope"]) for ramp in ramps],
         ranges,
+        Interval(*(float(header[name]) for name in ("low", "high", "doubt"))),
     )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from .network import KernelNetwork
+from .network import WORK_TERMS, KernelNetwork
+from .ranges import Ranges
 
 # Features that memories and tilings have steps in: cut into pieces of half an octave.
 RAMPED = (
@@ -27,6 +28,7 @@ SWITCHED = tuple(f"{side}_waste_{unit}" for side in ("input", "output") for unit
 SWITCH = 1e-3
 MANY_ROWS = 1000
 TAIL_FROM = 0.05
+GUESS_STEPS = 400
 LEAST_STEPS = 1500  # of a training, however few the models are
 CHECKS = 8  # looks at the validation models during a training
 PATIENCE = 3  # looks without a better one before it ends
@@ -37,10 +39,12 @@ class Settings:
     epochs: int = 40
     batch: int = 128  # models
     rate: float = 3e-3
+    decay: float = 1e-3  # of the weights of the hidden layers, in each step at full rate
     beta: float = 0.03  # where the loss turns from squared to absolute, as a relative error
     tail: float = 0.0  # extra weight of errors beyond TAIL_FROM, squared: for noise that goes one way
     shared_width: int = 128
     own_width: int = 64  # of kernel types with many distinct kernels; half of it for the others
+    hardware: str = ""  # which of START to begin from; "": whichever explains the measurements best
     seed: int = 0
 
     @classmethod
@@ -49,6 +53,43 @@ class Settings:
         batch = max(16, min(cls.batch, count // 8))
         epochs = max(cls.epochs if count < 5000 else 16, LEAST_STEPS * batch // max(1, count))
         return cls(epochs=epochs, batch=batch, seed=seed)
+
+
+# What work costs before anything is measured: milliseconds per multiply-add, element read, element written, weight, window
+# element, kernel; and per run. About 10 GFLOPS and 20 GB/s for one core of a phone, 100 GFLOPS and 20 GB/s for its GPU and
+# its like, which take longer to start a kernel.
+START = {
+    "cpu": (1e-7, 2e-7, 2e-7, 2.5e-7, 5e-8, 2e-3, 0.03),
+    "gpu": (1e-8, 2e-7, 2e-7, 2e-7, 1e-8, 1e-2, 0.2),
+    "accelerator": (1e-8, 3e-7, 3e-7, 3e-7, 1e-8, 5e-2, 0.8),
+}
+
+
+@dataclass
+class Belief:
+    """How strongly training believes what it starts with: each number is how many models would have to be measured to
+    weigh as much against a deviation of one (a factor of e in a cost)."""
+
+    rate: float = 20.0  # START
+    kin: float = 5.0  # the types of a class cost alike, the classes too
+    bias: float = 3.0  # the shared network treats the types of a class alike
+    own: float = 3.0  # a type needs no network of its own
+    own_part: float = 0.6  # mean square of what the own networks add, for each type
+    correction: float = 0.4  # mean square of what all networks add, for each type
+
+    def loss(self, network, start):
+        """Of the parameters alone."""
+        rates = ((network.log_rate - start[:-1]) ** 2).sum() + (network.log_constant - start[-1]) ** 2
+        kin = (network.class_cost**2).sum() + (network.type_cost**2).sum()
+        own = sum((net[-1].weight ** 2).sum() + net[-1].bias.square().sum() for net in network.own.values())
+        return self.rate * rates + self.kin * kin + self.bias * network.type_bias.square().sum() + self.own * own
+
+    def correction_loss(self, network, types):
+        """Of what the networks added for the rows just computed; every type counts the same, however few its rows."""
+        weight = torch.from_numpy(1 / np.bincount(types, minlength=network.type_count + 1)[types]).float()
+        return self.own_part * (weight * network.own_part**2).sum() + self.correction * (
+            weight * network.correction**2
+        ).sum()
 
 
 @dataclass
@@ -95,10 +136,14 @@ class Evidence:
             self.mean = values.mean(0).astype(np.float32)
             self.scale = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1).astype(np.float32)
             self.ramps = make_ramps(table.features, values)
-        self.values = torch.from_numpy(self.inputs(table.values))
+        self.measured = np.unique(table.type_of[used])
+        ranges = Ranges.of(self)
+        if start:
+            ranges = start.ranges.widened(ranges)
+        self.ranges = ranges
+        self.values = torch.from_numpy(self.inputs(ranges.clamp(table.values, table.type_of)))
         work = np.concatenate([table.work, np.ones((len(table.work), 1))], 1)
         self.work = torch.from_numpy(work.astype(np.float32))
-        self.measured = np.unique(table.type_of[used])
         self.constant = torch.from_numpy(table.constant.astype(np.float32))
 
     def inputs(self, values):
@@ -121,6 +166,7 @@ def model_latencies(network, evidence, models, batch=None):
     """Milliseconds of the models, which may be one kernel alone. batch: evidence.batch(models), when it is known."""
     rows, entry_row, owner, turns = batch or evidence.batch(models)
     kernels = network(evidence.values[rows], evidence.work[rows], evidence.table.type_of[rows])
+    network.types = evidence.table.type_of[rows]
     totals = torch.zeros(len(models)).index_add(0, owner, kernels[entry_row] * turns)
     return totals + evidence.constant[models] * torch.exp(network.log_constant)
 
@@ -144,66 +190,54 @@ def cosine(step, steps):
     return min(1, (step + 1) / 100) * (0.5 * (1 + np.cos(np.pi * step / steps)) + 1e-3)
 
 
-def fit_guess(network, evidence, steps=1500):
-    """The costs per unit of work alone: linear in the sums over a model, hence all models at once."""
-    table, types = evidence.table, network.type_count
-    entry_model = np.repeat(np.arange(len(table.models)), np.diff(table.start))
-    sums = np.zeros((len(table.models), types + 1, 4))
-    work = evidence.work.numpy()[table.rows] * table.turns[:, None]
-    np.add.at(sums, (entry_model, table.type_of[table.rows]), work)
-    sums = torch.from_numpy(sums[evidence.training].reshape(len(evidence.training), -1).astype(np.float32))
+def work_sums(evidence, models):
+    """[model, type + 1, term]: the work of each model."""
+    table, types = evidence.table, len(evidence.table.types)
+    sums = np.zeros((len(models), types + 1, WORK_TERMS))
+    work = evidence.work.numpy()
+    for i, model in enumerate(models):
+        span = slice(table.start[model], table.start[model + 1])
+        rows = table.rows[span]
+        np.add.at(sums[i], table.type_of[rows], work[rows] * table.turns[span, None])
+    return torch.from_numpy(sums.astype(np.float32))
+
+
+def fit_guess(network, evidence, start, belief, steps=GUESS_STEPS):
+    """The costs per unit of work alone, all models at once. Returns the loss."""
+    sums = work_sums(evidence, evidence.training)
     measured, constant = evidence.latencies[evidence.training], evidence.constant[evidence.training]
-    start = network.log_cost.detach().clone()
-    optimiser = torch.optim.Adam([network.log_cost, network.log_constant], lr=0.05)
+    with torch.no_grad():
+        network.log_rate.copy_(start[:-1])
+        network.log_constant.copy_(start[-1])
+        network.class_cost.zero_()
+        network.type_cost.zero_()
+    parameters = [network.log_rate, network.class_cost, network.type_cost, network.log_constant]
+    optimiser = torch.optim.Adam(parameters, lr=0.05)
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 0.05 * cosine(step, steps)
-        predicted = sums @ torch.exp(network.log_cost).reshape(-1) + constant * torch.exp(network.log_constant)
-        loss = relative_loss(predicted, measured, 0.1) + 1e-5 * ((network.log_cost - start) ** 2).sum()
+        predicted = (sums * torch.exp(network.log_cost)).sum((1, 2)) + constant * torch.exp(network.log_constant)
+        loss = relative_loss(predicted, measured, 0.1) + belief.loss(network, start) / len(evidence.training)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+    return float(loss.detach())
 
 
-def fit_unknown(network, evidence, steps=400, batch=4096):
-    """Teaches the record for types never measured what the measured types' kernels cost, type left out of sight."""
-    unknown = network.type_count
-    with torch.no_grad():
-        network.log_cost[unknown] = network.log_cost[torch.from_numpy(evidence.measured)].mean(0)
-        network.type_bias[unknown] = network.type_bias[torch.from_numpy(evidence.measured)].mean(0)
-    generator = np.random.default_rng(0)
-    batch = min(batch, 2 * len(evidence.used))
-    own = list(network.own[str(unknown)].parameters())
-    optimiser = torch.optim.Adam([network.log_cost, network.type_bias, *own], lr=3e-3)
-    kept = torch.arange(unknown)
-    frozen = network.log_cost[kept].detach().clone(), network.type_bias[kept].detach().clone()
-    types = evidence.table.type_of[evidence.used]
-    for step in range(steps):
-        # as many rows of each type as there are
-        pick = np.concatenate(
-            [
-                generator.choice(evidence.used[types == t], -(-batch // len(evidence.measured)))
-                for t in evidence.measured
-            ]
-        )
-        values, work = evidence.values[pick], evidence.work[pick]
-        with torch.no_grad():
-            target = torch.log(network(values, work, evidence.table.type_of[pick]))
-        predicted = torch.log(network(values, work, np.full(len(pick), unknown)))
-        loss = functional.smooth_l1_loss(predicted, target)
-        for group in optimiser.param_groups:
-            group["lr"] = 3e-3 * cosine(step, steps)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        with torch.no_grad():
-            network.log_cost[kept], network.type_bias[kept] = frozen
+def start_of(network, evidence, settings, belief):
+    """The start that explains the measurements best, as logarithms; the network's costs are fitted from it."""
+    names = [settings.hardware] if settings.hardware else list(START)
+    starts = [torch.log(torch.tensor(START[name])) for name in names]
+    losses = [fit_guess(network, evidence, start, belief) for start in starts]
+    best = starts[int(np.argmin(losses))]
+    if best is not starts[-1]:
+        fit_guess(network, evidence, best, belief)
+    return best
 
 
 def own_widths(evidence, width):
-    unknown = len(evidence.table.types)
-    rows = np.bincount(evidence.table.type_of[evidence.used], minlength=unknown)
-    return {int(t): width if rows[t] >= MANY_ROWS else width // 2 for t in evidence.measured} | {unknown: width // 2}
+    rows = np.bincount(evidence.table.type_of[evidence.used], minlength=len(evidence.table.types))
+    return {int(t): width if rows[t] >= MANY_ROWS else width // 2 for t in evidence.measured}
 
 
 class Reproducible:
@@ -253,12 +287,22 @@ def fit(evidence, settings, report=None, validation=None):
     generator = np.random.default_rng(settings.seed)
     network = KernelNetwork(
         evidence.values.shape[1],
-        len(evidence.table.types),
+        evidence.table.types,
         own_widths(evidence, settings.own_width),
         settings.shared_width,
     )
-    fit_guess(network, evidence)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.rate, betas=(0.9, 0.99))
+    belief = Belief()
+    start = start_of(network, evidence, settings, belief)
+    hidden = [layer.weight for net in (network.shared, *network.own.values()) for layer in (net[0], net[2])]
+    others = [p for p in network.parameters() if all(p is not weight for weight in hidden)]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": hidden, "weight_decay": settings.decay / settings.rate},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=settings.rate,
+        betas=(0.9, 0.99),
+    )
     batch = min(settings.batch, len(evidence.training))
     steps = max(1, settings.epochs * len(evidence.training) // batch)
     order = np.array([], int)
@@ -272,6 +316,8 @@ def fit(evidence, settings, report=None, validation=None):
         loss = relative_loss(
             model_latencies(network, evidence, models), evidence.latencies[models], settings.beta, settings.tail
         )
+        doubt = belief.loss(network, start) + belief.correction_loss(network, network.types)
+        loss = loss + doubt / len(evidence.training)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -283,5 +329,4 @@ def fit(evidence, settings, report=None, validation=None):
             if stop:
                 break
     best.restore(network)
-    fit_unknown(network, evidence)
     return network
