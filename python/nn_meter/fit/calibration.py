@@ -104,7 +104,7 @@ def calibrate(network, evidence, settings, report=None, validation=None):
         optimiser.zero_grad()
         loss.backward()
         with torch.no_grad():  # the gradient of hold * (what has changed, squared)
-            for parameter, before in zip(parameters, start, strict=True):
+            for parameter, before in zip(parameters, start):
                 if parameter.grad is not None:
                     parameter.grad.add_(parameter - before, alpha=2 * hold)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

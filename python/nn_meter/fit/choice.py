@@ -28,7 +28,7 @@ def gradient_vectors(network, evidence, models, dimension=DIMENSION, progress=No
         latency = torch.log(model_latencies(network, evidence, np.array([model]))).sum()
         gradients = torch.autograd.grad(latency, parameters, allow_unused=True)
         vector = torch.zeros(dimension)
-        for gradient, where, by in zip(gradients, place, sign, strict=True):
+        for gradient, where, by in zip(gradients, place, sign):
             if gradient is not None:
                 vector.index_add_(0, where, gradient.reshape(-1) * by)
         vectors[i] = vector.double().numpy()

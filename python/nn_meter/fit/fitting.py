@@ -255,7 +255,8 @@ def _save(output, data, card, plot):
             temporary[kind] = path.with_name(f".{path.name}.{os.getpid()}")
             temporary[kind].write_bytes(content)
         for kind, (path, _) in files.items():
-            os.replace(temporary.pop(kind), path)
+            os.replace(temporary[kind], path)
+            del temporary[kind]
     except OSError as fault:
         raise FitError(f"{output}: cannot be written: {fault.strerror}; check the space left on the device") from None
     finally:

@@ -198,7 +198,7 @@ def _take_layers(cursor, shape, inputs):
 
 def _set_layers(network, layers, columns):
     linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
-    for i, (layer, (weight, bias)) in enumerate(zip(linear, layers, strict=True)):
+    for i, (layer, (weight, bias)) in enumerate(zip(linear, layers)):
         layer.weight.data = torch.from_numpy(np.array(weight[:, columns] if i == 0 else weight))
         layer.bias.data = torch.from_numpy(bias.copy())
 
@@ -292,6 +292,6 @@ def golden_text(network, evidence, count, seed=0):
                 float(f"{other:.10g}"),
             ]
         )
-        for row, one, other in zip(rows, known, unknown, strict=True)
+        for row, one, other in zip(rows, known, unknown)
     ]
     return f'{{"features": {json.dumps(table.features)},\n "kernels": [\n' + ",\n".join(kernels) + "\n]}\n"
