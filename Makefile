@@ -48,12 +48,12 @@ accuracy: build ## error of the shipped predictors on models they never saw
 	@python3 tools/accuracy/accuracy.py --program $(PROGRAM) --shared $(NNM_SHARED) $(ACCURACY_OPTIONS)
 
 python: ## the Python package nn_meter, in .venv-fit with what nn_meter.fit needs
-	@$(SETUP) packages build
+	@$(SETUP) packages build python
 	@$(SETUP) venv .venv-fit tools/requirements/fit.txt
 	@$(SETUP) package .venv-fit build-python
 
 wheel: ## the Python package as dist/*.whl
-	@$(SETUP) packages build
+	@$(SETUP) packages build python
 	@$(SETUP) venv .venv-fit tools/requirements/fit.txt
 	@$(SETUP) wheel .venv-fit build-python dist
 

@@ -11,6 +11,7 @@ PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libcmocka-dev zlib1g
 PACKAGES_FUZZ='clang llvm libclang-rt-14-dev'
 PACKAGES_LINT='clang-format cppcheck shellcheck'
 PACKAGES_CXX='g++'
+PACKAGES_PYTHON='python3-dev'
 
 say() { printf '%s\n' "setup: $*" >&2; }
 
@@ -24,6 +25,7 @@ have() {
     libcmocka-dev) pkg-config --exists cmocka 2>/dev/null ;;
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
     python3-venv) /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null ;;
+    python3-dev) "$(working_python)" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null ;;
     libclang-rt-14-dev) printf 'int main(void){return 0;}' | clang -x c -fsanitize=address -o /dev/null - 2>/dev/null ;;
     llvm) command -v llvm-symbolizer >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
@@ -57,6 +59,7 @@ packages() {
       build) wanted="$wanted $PACKAGES_BUILD" ;;
       fuzz) wanted="$wanted $PACKAGES_FUZZ" ;;
       lint) wanted="$wanted $PACKAGES_LINT" ;;
+      python) wanted="$wanted $PACKAGES_PYTHON" ;;
       cxx) wanted="$wanted $PACKAGES_CXX" ;;
       *) say "no package set is called $set"; return 1 ;;
     esac

@@ -61,6 +61,14 @@ def test_options_reach_python_in_full(run, place):
     )
     assert result.returncode == 0
     assert result.stdout.splitlines() == [
-        *("--latency=l.csv", "--kernels=k", "--from=p", "--device=d", "--version=2.0", "--output=d.nnmeter", "--seed=7"),
+        *(
+            "--latency=l.csv",
+            "--kernels=k",
+            "--from=p",
+            "--device=d",
+            "--version=2.0",
+            "--output=d.nnmeter",
+            "--seed=7",
+        ),
         *("--batch-size=2", "--input-shape=x:1x3", "--keep-going", "--quiet", "--models=a", "--models=b c"),
     ]

@@ -67,7 +67,7 @@ def run_suggest(options, bar):
     if not options.quiet:
         for line in found.left_out:
             say("warning", f"left out: {line}", bar)
-    for name, latency in zip(found.models, found.predicted_ms, strict=True):
+    for name, latency in zip(found.models, found.predicted_ms):
         print(f"(nn-Meter) [Suggestion] {name}: {latency:.3f} ms expected on {options.start}")
     if not options.quiet:
         say("info", f"{found.folder}: measure these, fill in latency.csv; README.md says how to go on", bar)

@@ -14,7 +14,7 @@ import torch
 
 from .network import WORK_TERMS
 
-NOISE = 0.02  # standard deviation of the logarithm of a measurement
+NOISE = 0.01  # standard deviation of the logarithm of a measurement
 ROUNDS = 12
 HALVINGS = 8
 
@@ -43,7 +43,7 @@ class Change:
         self.sizes |= {"shared": shared, "own": own, "constant": 1}
         self.scale = torch.cat([torch.full((size,), getattr(spread, name)) for name, size in self.sizes.items()])
         # the last layers' inputs are many: together they may move a logarithm by the spread
-        self.divide("shared", shared**0.5)
+        self.scale[self.start("shared") :][:shared] /= shared**0.5
         at = self.start("own")
         for net in network.own.values():
             width = net[-1].in_features
@@ -51,14 +51,12 @@ class Change:
             at += width
 
     def start(self, name):
-        return sum(size for other, size in list(self.sizes.items())[: list(self.sizes).index(name)])
-
-    def divide(self, name, by):
-        self.scale[self.start(name) : self.start(name) + self.sizes[name]] /= by
+        names = list(self.sizes)
+        return sum(self.sizes[other] for other in names[: names.index(name)])
 
     def parts(self, vector):
         """{name: what it changes by}"""
-        return dict(zip(self.sizes, torch.split(vector * self.scale, list(self.sizes.values())), strict=True))
+        return dict(zip(self.sizes, torch.split(vector * self.scale, list(self.sizes.values()))))
 
     @property
     def zero(self):

@@ -157,7 +157,7 @@ def resnet(g):
     x = g.pool("maxpool", g.conv_relu(0, g.width(64), g.choose(5, 7), 2), 3, 2)
     depths = g.choose((2, 2, 2, 2), (3, 4, 6, 3), (1, 2, 2, 1))
     bottleneck = g.choose(False, False, True)
-    for stage, (channels, depth) in enumerate(zip((64, 128, 256, 512), depths, strict=True)):
+    for stage, (channels, depth) in enumerate(zip((64, 128, 256, 512), depths)):
         width = g.width(channels)
         for block in range(depth):
             stride = 2 if stage and not block else 1
@@ -218,7 +218,7 @@ def mobilenetv1(g):
     x = g.conv_relu(0, g.width(32), 3, 2)
     strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
     widths = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
-    for channels, stride in zip(widths, strides, strict=True):
+    for channels, stride in zip(widths, strides):
         x = g.plain("relu", g.plain("bn", g.dwconv(x, g.choose(3, 3, 5, 7), stride)))
         x = g.conv_relu(x, g.width(channels))
     return g.head(x)
@@ -253,7 +253,7 @@ def proxylessnas(g):
     depths = [g.choose(1, 2, 3, 4) for _ in range(5)]
     stages = [
         (channels, depth, stride, None)
-        for channels, depth, stride in zip((32, 40, 80, 96, 192), depths, (2, 2, 2, 1, 2), strict=True)
+        for channels, depth, stride in zip((32, 40, 80, 96, 192), depths, (2, 2, 2, 1, 2))
     ]
     return g.head(g.conv_relu(_stages(g, x, [*stages, (320, 1, 1, None)]), g.width(1280)))
 
@@ -277,7 +277,7 @@ def _shuffle(g, x):
 def shufflenetv2(g):
     window = g.choose(3, 3, 5)
     x = g.pool("maxpool", g.conv_relu(0, 24, 3, 2), 3, 2)
-    for channels, depth in zip((116, 232, 464), g.choose((4, 8, 4), (2, 4, 2)), strict=True):
+    for channels, depth in zip((116, 232, 464), g.choose((4, 8, 4), (2, 4, 2))):
         half = g.width(channels // 2)
         near = g.conv_relu(g.plain("bn", g.dwconv(x, window, 2)), half)
         far = g.plain("bn", g.dwconv(g.conv_relu(x, half), window, 2))

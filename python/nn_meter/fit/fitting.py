@@ -13,6 +13,7 @@ from . import calibration, predictor_file, training
 from .card import card_text, paragraph
 from .errors import FitError
 from .evidence import gather
+from .interval import Interval
 from .judgement import Judgement
 from .measurements import read_measurements
 from .models import collect_models
@@ -186,18 +187,15 @@ def split(owners, share, seed):
 
 def _train(job, gathered, chosen, report):
     """The data section of a predictor learned from the chosen items."""
+    if job.start:
+        loaded = predictor_file.read_section(job.start.data, gathered.table.features, gathered.table.types)
+        evidence = training.Evidence(gathered.table, gathered.latencies, chosen, start=loaded)
+        now = training.predict(loaded.network, evidence, chosen)
+        network = calibration.calibrate(loaded.network, evidence, now, report=report)
+        return predictor_file.network_section(network, evidence)
     validation = split([gathered.owners[i] for i in chosen], 0.1, job.seed + 1) if len(chosen) >= 50 else None
     watched = chosen[validation] if validation is not None else None
     learned = chosen[~validation] if validation is not None else chosen
-    if job.start:
-        loaded = predictor_file.read_section(job.start.data, gathered.table.features, gathered.table.types)
-        evidence = training.Evidence(gathered.table, gathered.latencies, learned, start=loaded)
-        calibration.adopt_types(loaded.network, evidence.measured.tolist(), loaded.ranges.measured)
-        settings = calibration.CalibrationSettings(seed=job.seed)
-        settings.steps = job.epochs or settings.steps
-        network = calibration.calibrate(loaded.network, evidence, settings, report, watched)
-        ranges = loaded.ranges.widened(predictor_file.Ranges.of(evidence))
-        return predictor_file.network_section(network, evidence, ranges)
     evidence = training.Evidence(gathered.table, gathered.latencies, learned)
     settings = training.Settings.for_count(len(learned), job.seed)
     if job.epochs:
@@ -236,10 +234,13 @@ def _fit_and_judge(job, gathered, rules, progress):
 
 
 def _judge(job, gathered, section, rules, predicted, held_out):
+    """(Judgement, the section with its interval)"""
     data = _write(job, section, rules, "")
     final, rows, in_range = _predicted(gathered, data)
     predicted = np.where(np.isfinite(predicted), predicted, final)
-    return Judgement(gathered.table, gathered.latencies, predicted, held_out, rows, in_range)
+    judgement = Judgement(gathered.table, gathered.latencies, predicted, held_out, rows, in_range)
+    interval = Interval.of(judgement.residuals)
+    return judgement, predictor_file.with_interval(section, interval) if interval else section
 
 
 def _save(output, data, card, plot):
@@ -255,7 +256,8 @@ def _save(output, data, card, plot):
             temporary[kind] = path.with_name(f".{path.name}.{os.getpid()}")
             temporary[kind].write_bytes(content)
         for kind, (path, _) in files.items():
-            os.replace(temporary.pop(kind), path)
+            os.replace(temporary[kind], path)
+            del temporary[kind]
     except OSError as fault:
         raise FitError(f"{output}: cannot be written: {fault.strerror}; check the space left on the device") from None
     finally:
@@ -326,7 +328,7 @@ def fit(
         raise FitError(suspicion)
     with training.Reproducible(threads):
         section, predicted, held = _fit_and_judge(job, gathered, rules, progress)
-    judgement = _judge(job, gathered, section, rules, predicted, held)
+    judgement, section = _judge(job, gathered, section, rules, predicted, held)
     data = _write(job, section, rules, paragraph(job, judgement))
     left_out = gathered.left_out + ([suspicion] if suspicion else [])
     card = card_text(job, judgement, rules_origin, left_out, Predictor(data))

@@ -46,6 +46,11 @@ class Judgement:
         return np.abs(self.predicted / self.measured - 1)
 
     @property
+    def residuals(self):
+        """log(measured / predicted) of the held-out items."""
+        return np.log(self.measured / self.predicted)[self.held_out]
+
+    @property
     def whole(self):
         """Mask of the whole models."""
         return self.table.constant > 0

@@ -109,8 +109,8 @@ class _Writer:
     def window(self, x, window, stride, padding):
         """Attributes of a convolution or pooling, and the shape behind it."""
         rows, columns, channels = self.shapes[x]
-        before, after = zip(*(_pads(n, window, stride, padding) for n in (rows, columns)), strict=True)
-        sizes = [(n + b + a - window) // stride + 1 for n, b, a in zip((rows, columns), before, after, strict=True)]
+        before, after = zip(*(_pads(n, window, stride, padding) for n in (rows, columns)))
+        sizes = [(n + b + a - window) // stride + 1 for n, b, a in zip((rows, columns), before, after)]
         attributes = {"kernel_shape": [window] * 2, "strides": [stride] * 2, "pads": [*before, *after]}
         return attributes, (*sizes, channels)
 
@@ -133,7 +133,7 @@ class _Writer:
     def op_bn(self, inputs):
         at, channels = len(self.results), self.shapes[inputs[0]][-1]
         ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
-        parts = [self.constant(f"{n}{at}", v) for n, v in zip("smbv", (ones, zeros, zeros, ones), strict=True)]
+        parts = [self.constant(f"{n}{at}", v) for n, v in zip("smbv", (ones, zeros, zeros, ones))]
         scale, mean, bias, variance = parts
         self.results.append([self.node("BatchNormalization", [self.read(inputs[0]), scale, bias, mean, variance])])
         return self.shapes[inputs[0]]

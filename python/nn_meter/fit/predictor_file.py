@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .interval import Interval
 from .network import CORRECTION_LIMIT, WORK_TERMS, KernelNetwork
 from .ranges import Ranges
 from .training import Ramp
@@ -54,16 +55,6 @@ def network_layers(network, ramps):
     scaled = weight[:, first:] * np.array([ramp.scale for ramp in ramps])
     layers[0] = np.concatenate([weight[:, :first], scaled], 1), bias - scaled @ np.array([ramp.mean for ramp in ramps])
     return layers
-
-
-@dataclass
-class Interval:
-    """Logarithms: the 5 % and the 95 % quantile of measured / predicted on models not trained on, and what each bound moves
-    out for each unit of doubt (docs/predictor-format.md). All zero: unknown."""
-
-    low: float = 0.0
-    high: float = 0.0
-    doubt: float = 0.0
 
 
 def network_section(network, evidence, interval=None):
@@ -119,6 +110,14 @@ def network_section(network, evidence, interval=None):
     return b"".join(aligned(part) for part in parts)
 
 
+def with_interval(section, interval):
+    """The section with another interval."""
+    changed = bytearray(section)
+    for name in ("low", "high", "doubt"):
+        struct.pack_into("<f", changed, HEADER.fields[name][1], getattr(interval, name))
+    return bytes(changed)
+
+
 # ---------------------------------------------------------------- reading back
 
 
@@ -172,7 +171,7 @@ def _take_layers(cursor, shape, inputs):
 
 def _set_layers(network, layers, columns):
     linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
-    for i, (layer, (weight, bias)) in enumerate(zip(linear, layers, strict=True)):
+    for i, (layer, (weight, bias)) in enumerate(zip(linear, layers)):
         layer.weight.data = torch.from_numpy(np.array(weight[:, columns] if i == 0 else weight))
         layer.bias.data = torch.from_numpy(bias.copy())
 
@@ -268,6 +267,6 @@ def golden_text(network, evidence, count, seed=0):
                 float(f"{other:.10g}"),
             ]
         )
-        for row, one, other in zip(rows, known, unknown, strict=True)
+        for row, one, other in zip(rows, known, unknown)
     ]
     return f'{{"features": {json.dumps(table.features)},\n "kernels": [\n' + ",\n".join(kernels) + "\n]}\n"

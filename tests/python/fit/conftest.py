@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from nn_meter.fit import families, fit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # pytest's importlib mode adds no folder by itself
 from device import SMALL, START, as_models, measure  # noqa: E402
+
 
 @pytest.fixture(scope="session")
 def graphs():

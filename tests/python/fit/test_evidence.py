@@ -51,14 +51,20 @@ def test_another_column_may_hold_the_latency(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("model,latency_ms\na,0\n", "measured.csv, line 2: a: the latency 0 is zero; measure it again or delete the row"),
+        (
+            "model,latency_ms\na,0\n",
+            "measured.csv, line 2: a: the latency 0 is zero; measure it again or delete the row",
+        ),
         ("model,latency_ms\na,-1\n", "line 2: a: the latency -1 is negative"),
         ("model,latency_ms\na,nan\n", "line 2: a: the latency nan is not a finite number"),
         ("model,latency_ms\na,inf\n", "line 2: a: the latency inf is not a finite number"),
         ("model,latency_ms\na,fast\n", "line 2: a: the latency 'fast' is not a number; give milliseconds as a number"),
         ('model,latency_ms\na,"1,5"\n', "line 2: a: the latency '1,5' is not a number; write 12.3, with a point"),
         ("model,latency_ms\na,1 ms\n", "line 2: a: the latency '1 ms' is not a number"),
-        ("model,latency_ms\na,1\nb,2\na,1.2\n", "line 4: a: 1.2 ms here and 1 ms in measured.csv, line 2, more than 5%"),
+        (
+            "model,latency_ms\na,1\nb,2\na,1.2\n",
+            "line 4: a: 1.2 ms here and 1 ms in measured.csv, line 2, more than 5%",
+        ),
         ("model,latency_ms\n,1\n", "line 2: no model is named"),
         ("model,latency_ms\na,1,2\n", "line 2: more cells than the 2 columns of line 1"),
         ("model;latency_ms\na;1\n", "line 1: columns are parted by ';'; save the file with commas"),
@@ -79,12 +85,17 @@ def test_all_wrong_rows_are_told_at_once(tmp_path):
     assert len(lines) == 14
     with pytest.raises(FitError) as caught:
         read_measurements(tmp_path / "measured.csv")
-    assert str(caught.value).splitlines()[-1] == "and 4 more faults like these" and len(str(caught.value).splitlines()) == 11
+    assert (
+        str(caught.value).splitlines()[-1] == "and 4 more faults like these"
+        and len(str(caught.value).splitlines()) == 11
+    )
 
 
 def test_files_that_are_none(tmp_path):
     assert "cannot be read: No such file" in faults_of(read_measurements, tmp_path / "none.csv")[0]
-    assert "not text in UTF-8" in faults_of(read_measurements, csv(tmp_path, "model,latency_ms\n\xe4,1\n", "latin-1"))[0]
+    assert (
+        "not text in UTF-8" in faults_of(read_measurements, csv(tmp_path, "model,latency_ms\n\xe4,1\n", "latin-1"))[0]
+    )
     assert "no column 'kernel'" in faults_of(read_measurements, csv(tmp_path, "model,latency_ms\n"), kernels=True)[0]
     with pytest.raises(TypeError):
         read_measurements([1, 2])
@@ -192,7 +203,9 @@ def test_unreadable_models_do_not_hide_each_other(tmp_path):
 
 def test_kernels_by_any_of_their_nodes():
     model = EXAMPLES / "squeezenet.onnx"
-    kernels = {("squeezenet", name): value for name, value in zip(("node_relu", "node_conv2d_1 +1", "maxpool#1"), (3, 4, 5))}
+    kernels = {
+        ("squeezenet", name): value for name, value in zip(("node_relu", "node_conv2d_1 +1", "maxpool#1"), (3, 4, 5))
+    }
     gathered = put_together(model, kernels=kernels)
     assert gathered.table.models == ["squeezenet:conv-relu#0", "squeezenet:maxpool#1", "squeezenet:conv-relu#2"]
     assert gathered.latencies.tolist() == [3, 5, 4] and gathered.table.constant.tolist() == [0, 0, 0]

