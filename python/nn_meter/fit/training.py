@@ -37,13 +37,14 @@ PATIENCE = 3  # looks without a better one before it ends
 @dataclass
 class Settings:
     epochs: int = 40
-    batch: int = 128  # models
+    batch: int = 64  # models
     rate: float = 3e-3
-    decay: float = 1e-3  # of the weights of the hidden layers, in each step at full rate
+    decay: float = 5e-4  # of the weights of the hidden layers, in each step at full rate
     beta: float = 0.03  # where the loss turns from squared to absolute, as a relative error
     tail: float = 0.0  # extra weight of errors beyond TAIL_FROM, squared: for noise that goes one way
     shared_width: int = 128
     own_width: int = 64  # of kernel types with many distinct kernels; half of it for the others
+    belief: float = 2.0  # times Belief: how much what is measured little follows its kin
     hardware: str = ""  # which of START to begin from; "": whichever explains the measurements best
     seed: int = 0
 
@@ -202,7 +203,7 @@ def work_sums(evidence, models):
     return torch.from_numpy(sums.astype(np.float32))
 
 
-def fit_guess(network, evidence, start, belief, steps=GUESS_STEPS):
+def fit_guess(network, evidence, start, belief, strength, steps=GUESS_STEPS):
     """The costs per unit of work alone, all models at once. Returns the loss."""
     sums = work_sums(evidence, evidence.training)
     measured, constant = evidence.latencies[evidence.training], evidence.constant[evidence.training]
@@ -217,7 +218,7 @@ def fit_guess(network, evidence, start, belief, steps=GUESS_STEPS):
         for group in optimiser.param_groups:
             group["lr"] = 0.05 * cosine(step, steps)
         predicted = (sums * torch.exp(network.log_cost)).sum((1, 2)) + constant * torch.exp(network.log_constant)
-        loss = relative_loss(predicted, measured, 0.1) + belief.loss(network, start) / len(evidence.training)
+        loss = relative_loss(predicted, measured, 0.1) + strength * belief.loss(network, start) / len(evidence.training)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -228,10 +229,10 @@ def start_of(network, evidence, settings, belief):
     """The start that explains the measurements best, as logarithms; the network's costs are fitted from it."""
     names = [settings.hardware] if settings.hardware else list(START)
     starts = [torch.log(torch.tensor(START[name])) for name in names]
-    losses = [fit_guess(network, evidence, start, belief) for start in starts]
+    losses = [fit_guess(network, evidence, start, belief, settings.belief) for start in starts]
     best = starts[int(np.argmin(losses))]
     if best is not starts[-1]:
-        fit_guess(network, evidence, best, belief)
+        fit_guess(network, evidence, best, belief, settings.belief)
     return best
 
 
@@ -317,7 +318,7 @@ def fit(evidence, settings, report=None, validation=None):
             model_latencies(network, evidence, models), evidence.latencies[models], settings.beta, settings.tail
         )
         doubt = belief.loss(network, start) + belief.correction_loss(network, network.types)
-        loss = loss + doubt / len(evidence.training)
+        loss = loss + settings.belief * doubt / len(evidence.training)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
