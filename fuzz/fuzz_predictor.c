@@ -28,20 +28,19 @@ static void use_forests(const nnm_predictor *predictor) {
     items[i] = (nnm_kernel){.compat = &compat[i], .repeat = 1};
   }
   nnm_kernel_estimate estimates[COUNT];
-  double constant_ms;
+  nnm_model_estimate whole;
   const nnm_kernels kernels = {.count = COUNT, .items = items};
-  predictor->kind->estimate(predictor->state, NULL, NULL, &kernels, estimates, &constant_ms, NULL);
+  predictor->kind->estimate(predictor->state, NULL, NULL, &kernels, estimates, &whole, NULL);
 }
 
 /* Kernels of every type, from nothing to absurdly large. */
 static void use_network(const nnm_predictor *predictor) {
   for (int32_t type = 0; type < NNM_KERNEL_TYPE_COUNT; type++) {
-    nnm_kernel_row row = {
-        .multiply_adds = type % 2 ? 1e18 : 1e6, .elements_moved = 1e9, .weight_elements = 100, .type = type};
+    nnm_kernel_row row = {.work = {type % 2 ? 1e18 : 1e6, 1e9, 1e8, 100, 1e10}, .type = type};
     for (size_t i = 0; i < NNM_FEATURE_COUNT; i++) row.features[i] = (float)(type * (int32_t)i) - 20;
     nnm_kernel_estimate estimate;
     nnm_network_estimate(predictor->state, &row, &estimate);
-    if (!(estimate.latency_ms >= 0)) abort();
+    if (!(estimate.latency_ms >= 0 && estimate.doubt >= 0 && estimate.doubt <= NNM_FULL_DOUBT)) abort();
   }
 }
 

@@ -64,11 +64,11 @@ def network():
     )
     types = [("conv", 1, 1), ("relu", 1, 0)]  # name, measured, own network
     ramps, width = 2, 32
-    data = struct.pack("<IIIIdfI32x", 1, len(names), len(types), 2, 0.5, 8, ramps)
+    data = struct.pack("<IIIIdfI3f20x", 2, len(names), len(types), 2, 0.5, 8, ramps, -0.05, 0.05, 0.3)
     data += b"".join(text(name, 44) + struct.pack("<5f", 1, 0.5, 0, 30, 0.1) for name in names)
     data += b"".join(struct.pack("<I4f12x", i, 2, 0.5, 0.5, 2) for i in range(ramps))
     for name, measured, own in [*types, ("", 0, 0)]:
-        data += text(name, 32) + struct.pack("<4dII8x", 1e-9, 1e-9, 1e-9, 1e-3, measured, own)
+        data += text(name, 32) + struct.pack("<6dII8x", 1e-9, 1e-9, 1e-9, 1e-9, 1e-9, 1e-3, measured, own)
     data += floats(0, len(types) * len(names)) + floats(30, len(types) * len(names))
     data += struct.pack("<8I", 2, width, 1, 0, 0, 0, 0, 0) * 2
     data += floats(0.01, (len(types) + 1) * width)

@@ -26,7 +26,7 @@ typedef struct prediction_builder {
   const nnm_predictor *predictor;
   const nnm_detection *detection;
   nnm_kernel_estimate *estimates; /* one per kernel */
-  double constant_ms;
+  nnm_model_estimate whole;
   nnm_arena scratch; /* what the result does not need */
   nnm_strings names; /* ids for sums and groups; texts in scratch */
   prediction_owner *owner;
@@ -50,7 +50,7 @@ static const char *sum_label(const nnm_kernel *kernel) {
 static nnm_status check_estimates(const prediction_builder *builder, nnm_error *error) {
   const nnm_kernels *kernels = builder->detection->kernels;
   for (size_t i = 0; i <= kernels->count; i++) {
-    double latency_ms = i < kernels->count ? builder->estimates[i].latency_ms : builder->constant_ms;
+    double latency_ms = i < kernels->count ? builder->estimates[i].latency_ms : builder->whole.constant_ms;
     if (isfinite(latency_ms) && latency_ms >= 0) continue;
     return nnm_fail(error, NNM_ERROR_FORMAT, i < kernels->count ? kernel_label(&kernels->items[i]) : NULL,
                     "predictor '%s' gives no latency that is finite and positive; its file is damaged, install it anew",
@@ -75,7 +75,7 @@ static nnm_status add_up(prediction_builder *builder, double *total_ms, nnm_erro
   }
   *total_ms = 0;
   for (int32_t i = 0; i < sum_count; i++) *total_ms += sums[i];
-  *total_ms += builder->constant_ms;
+  *total_ms += builder->whole.constant_ms;
   if (!isfinite(*total_ms))
     return nnm_fail(error, NNM_ERROR_LIMIT, NULL,
                     "the sum over %zu kernels is too large for a number; check the sizes of the model", kernels->count);
@@ -84,7 +84,7 @@ static nnm_status add_up(prediction_builder *builder, double *total_ms, nnm_erro
 
 static double coverage_of(const prediction_builder *builder, double total_ms) {
   const nnm_kernels *kernels = builder->detection->kernels;
-  double covered_ms = builder->constant_ms;
+  double covered_ms = builder->whole.constant_ms;
   bool all = true;
   for (size_t i = 0; i < kernels->count; i++) {
     bool covered = builder->estimates[i].in_range && builder->estimates[i].has_predictor;
@@ -93,6 +93,22 @@ static double coverage_of(const prediction_builder *builder, double total_ms) {
   }
   if (all) return 1; /* and not 0.9999 because the sums were taken in another order */
   return total_ms > 0 ? fmin(covered_ms / total_ms, 1) : 0;
+}
+
+/* The bounds within which nine of ten measurements are expected; NaN when the predictor has none to give. They lie around
+ * the latency even where a predictor has always been too fast or too slow. */
+static void put_interval(const prediction_builder *builder, nnm_prediction *prediction) {
+  const nnm_interval *interval = &builder->whole.interval;
+  double total_ms = prediction->latency_ms, doubt = 0;
+  prediction->interval_ms[0] = prediction->interval_ms[1] = NAN;
+  if (!interval->known) return;
+  for (size_t i = 0; total_ms > 0 && i < builder->detection->kernels->count; i++)
+    doubt += builder->estimates[i].latency_ms / total_ms * builder->estimates[i].doubt;
+  doubt *= interval->doubt;
+  double low_ms = total_ms * exp(interval->low - doubt), high_ms = total_ms * exp(interval->high + doubt);
+  if (total_ms > 0 && !isfinite(high_ms)) return; /* beyond the numbers */
+  prediction->interval_ms[0] = fmin(low_ms, total_ms);
+  prediction->interval_ms[1] = fmax(high_ms, total_ms);
 }
 
 /* The group of an uncovered kernel in groups, which has room for every kernel. */
@@ -227,12 +243,12 @@ static nnm_status build_prediction(prediction_builder *builder, nnm_error *error
   if (!builder->estimates || !builder->owner) return nnm_fail_memory(error);
   nnm_prediction *prediction = &builder->owner->prediction;
   NNM_TRY(builder->predictor->kind->estimate(builder->predictor->state, model->graph, model->shapes, detection->kernels,
-                                             builder->estimates, &builder->constant_ms, error));
+                                             builder->estimates, &builder->whole, error));
   NNM_TRY(check_estimates(builder, error));
   NNM_TRY(add_up(builder, &prediction->latency_ms, error));
-  prediction->constant_ms = builder->constant_ms;
+  prediction->constant_ms = builder->whole.constant_ms;
   prediction->coverage = coverage_of(builder, prediction->latency_ms);
-  prediction->interval_ms[0] = prediction->interval_ms[1] = NAN;
+  put_interval(builder, prediction);
   NNM_TRY(describe_kernels(builder, error));
   return gather_notes(builder, error);
 }

@@ -46,10 +46,8 @@ PyObject *kernel_rows_features(const nnm_kernel_row *rows, size_t count) {
   return column(rows, count, offsetof(nnm_kernel_row, features), sizeof rows->features);
 }
 
-_Static_assert(offsetof(nnm_kernel_row, weight_elements) == 2 * sizeof(double), "the work is three numbers in a row");
-
 PyObject *kernel_rows_work(const nnm_kernel_row *rows, size_t count) {
-  return column(rows, count, offsetof(nnm_kernel_row, multiply_adds), 3 * sizeof(double));
+  return column(rows, count, offsetof(nnm_kernel_row, work), sizeof rows->work);
 }
 
 PyObject *kernel_rows_types(const nnm_kernel_row *rows, size_t count) {

@@ -13,8 +13,7 @@ typedef struct kernel_rows {
 bool kernel_rows_make(const nnm_model *model, const nnm_fusion_rules *rules, kernel_rows *out);
 void kernel_rows_free(kernel_rows *rows);
 
-/* Arrays of rows as bytes: float32 [row][feature], float64 [row][multiply-adds, elements moved, weight elements],
- * int32 [row]. NULL after raising. */
+/* Arrays of rows as bytes: float32 [row][feature], float64 [row][term of nnm_work_names], int32 [row]. NULL after raising. */
 PyObject *kernel_rows_features(const nnm_kernel_row *rows, size_t count);
 PyObject *kernel_rows_work(const nnm_kernel_row *rows, size_t count);
 PyObject *kernel_rows_types(const nnm_kernel_row *rows, size_t count);

@@ -59,6 +59,7 @@ PyMODINIT_FUNC PyInit__core(void) {
                   add(module, "Prediction", core_make_prediction_type()) &&
                   add(module, "Predictor", core_make_predictor_type()) &&
                   add(module, "FEATURES", core_texts(nnm_feature_names, NNM_FEATURE_COUNT)) &&
+                  add(module, "WORK", core_texts(nnm_work_names, NNM_WORK_COUNT)) &&
                   add(module, "KERNEL_TYPES", kernel_type_names()) && add(module, "FORMATS", format_names()) &&
                   add(module, "VERSION", PyUnicode_FromString(nnm_version()));
   if (complete) return module;

@@ -188,9 +188,9 @@ PyObject *core_make_table_type(void) {
        "add(model, kernel=-1) -> number of the table's new model.\n\n"
        "kernel: number of the one kernel that is wanted; -1: all. Raises Error, IndexError."},
       {"rows", table_rows, METH_NOARGS,
-       "rows() -> {\"types\": int32 [row], \"work\": float64 [row, 3], \"features\": float32 [row, feature]} as "
+       "rows() -> {\"types\": int32 [row], \"work\": float64 [row, term], \"features\": float32 [row, feature]} as "
        "bytes:\n"
-       "the distinct kernels; work is multiply-adds, elements moved, weight elements, of one turn."},
+       "the distinct kernels; WORK names the terms of work, which is that of one turn."},
       {"entries", table_entries_of, METH_NOARGS,
        "entries() -> {\"models\": uint32, \"rows\": uint32, \"turns\": float64} as bytes: which kernels the models "
        "run,\n"

@@ -6,6 +6,8 @@ from typing import NamedTuple, TypedDict
 
 FEATURES: tuple[str, ...]
 """Names of a kernel's features, in the order of the rows."""
+WORK: tuple[str, ...]
+"""Names of the terms of a kernel's work, each of which has a cost in a predictor, in the order of the rows."""
 KERNEL_TYPES: tuple[str, ...]
 """Names of the kernel types, in the order of their numbers."""
 FORMATS: tuple[str, ...]
@@ -32,7 +34,7 @@ class KernelRows(TypedDict):
     turns: bytes
     """float64 [kernel]: how often it runs (1 outside of loops)."""
     work: bytes
-    """float64 [kernel, 3]: multiply-adds, elements moved, weight elements, of one turn."""
+    """float64 [kernel, term], WORK naming the columns, of one turn."""
     features: bytes
     """float32 [kernel, feature], FEATURES naming the columns."""
 

@@ -3,8 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "features/geometry.h"
-
 const char *const nnm_feature_names[NNM_FEATURE_COUNT] = {
 #define NNM_FEATURE(id, name, quantity, description) name,
 #include "features/feature_list.inc"
@@ -83,9 +81,17 @@ static void put_image(const nnm_geometry *g, float *out) {
   out[NNM_FEATURE_WASTE_HEIGHT] = (float)waste((double)g->output_height, 4);
 }
 
+static double window_area(const nnm_geometry *g) { return (double)g->kernel_height * (double)g->kernel_width; }
+
+static bool has_unit_stride(const nnm_geometry *g) { return g->stride_height == 1 && g->stride_width == 1; }
+
+/* A matrix product as it lies in memory. */
+static bool is_pointwise(const nnm_geometry *g, nnm_kernel_type type) {
+  return type == NNM_KERNEL_CONV && window_area(g) == 1 && has_unit_stride(g);
+}
+
 static void put_window(const nnm_geometry *g, nnm_kernel_type type, float *out) {
-  double area = (double)g->kernel_height * (double)g->kernel_width;
-  bool is_conv = type == NNM_KERNEL_CONV, unit_stride = g->stride_height == 1 && g->stride_width == 1;
+  bool is_conv = type == NNM_KERNEL_CONV, unit_stride = has_unit_stride(g);
   bool is_winograd =
       is_conv && g->kernel_height == 3 && g->kernel_width == 3 && unit_stride && g->dilation == 1 && g->group == 1;
   out[NNM_FEATURE_KERNEL_HEIGHT] = (float)log_of((double)g->kernel_height);
@@ -97,24 +103,39 @@ static void put_window(const nnm_geometry *g, nnm_kernel_type type, float *out) 
   out[NNM_FEATURE_GROUP_CHANNELS] = (float)log_of((double)g->input_channels / (double)g->group);
   out[NNM_FEATURE_PADDED] = g->padded;
   out[NNM_FEATURE_TRANSPOSED] = g->transposed;
-  out[NNM_FEATURE_POINTWISE] = is_conv && area == 1 && unit_stride;
+  out[NNM_FEATURE_POINTWISE] = is_pointwise(g, type);
   out[NNM_FEATURE_WINOGRAD] = is_winograd;
   out[NNM_FEATURE_WINOGRAD_WASTE] =
       is_winograd ? (float)(waste((double)g->output_height, 4) + waste((double)g->output_width, 4)) : 0;
   out[NNM_FEATURE_ODD_SIZE] = !unit_stride && (g->input_height % 2 || g->input_width % 2);
 }
 
+/* Multiply-adds for one output. */
+static double product_depth(const nnm_geometry *g) {
+  return (double)g->input_channels / (double)g->group * window_area(g);
+}
+
+static double output_positions(const nnm_geometry *g) {
+  return (double)g->batch * (double)g->output_height * (double)g->output_width;
+}
+
+double nnm_window_elements(const nnm_kernel *kernel, const nnm_geometry *g) {
+  switch (kernel->type) {
+  case NNM_KERNEL_CONV: return is_pointwise(g, kernel->type) ? 0 : output_positions(g) * product_depth(g);
+  case NNM_KERNEL_MAXPOOL:
+  case NNM_KERNEL_AVGPOOL: return g->has_window && !g->global ? (double)kernel->output_elements * window_area(g) : 0;
+  default: return 0;
+  }
+}
+
 static void put_product(const nnm_geometry *g, const nnm_kernel *kernel, double element, float *out) {
-  double area = (double)g->kernel_height * (double)g->kernel_width;
-  double depth = (double)g->input_channels / (double)g->group * area;
-  double pixels = (double)g->batch * (double)g->output_height * (double)g->output_width;
+  double area = window_area(g), depth = product_depth(g), pixels = output_positions(g);
   double channels = (double)g->output_channels;
   double threads = pixels * ceil(channels / 4);
   bool is_layer = kernel->weight_elements > 0 || kernel->type == NNM_KERNEL_MATMUL;
-  bool lays_out = kernel->type == NNM_KERNEL_CONV && !out[NNM_FEATURE_POINTWISE];
   out[NNM_FEATURE_PIXELS] = (float)log_of(pixels);
   out[NNM_FEATURE_DEPTH] = (float)log_of(depth);
-  out[NNM_FEATURE_PATCHES] = lays_out ? (float)log_of(pixels * depth) : 0;
+  out[NNM_FEATURE_PATCHES] = kernel->type == NNM_KERNEL_CONV ? (float)log_of(nnm_window_elements(kernel, g)) : 0;
   out[NNM_FEATURE_ROUNDED_WORK] =
       is_layer ? (float)log_of(pixels * rounded_up(channels, 4) *
                                (g->group == g->input_channels
@@ -156,15 +177,20 @@ static double output_count(const nnm_graph *graph, const nnm_kernel *kernel) {
   return count > 1 ? count : 1;
 }
 
+void nnm_geometry_features(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
+                           const nnm_geometry *geometry, float out[NNM_FEATURE_COUNT]) {
+  double element = input_bytes(graph, shapes, kernel), weight = weight_bytes(graph, shapes, kernel);
+  memset(out, 0, NNM_FEATURE_COUNT * sizeof *out);
+  put_amounts(kernel, element, weight, output_count(graph, kernel), out);
+  put_image(geometry, out);
+  put_window(geometry, kernel->type, out);
+  put_product(geometry, kernel, element, out);
+  put_fused(kernel->name, out);
+}
+
 void nnm_kernel_features(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
                          float out[NNM_FEATURE_COUNT]) {
   nnm_geometry geometry;
-  double element = input_bytes(graph, shapes, kernel), weight = weight_bytes(graph, shapes, kernel);
-  memset(out, 0, NNM_FEATURE_COUNT * sizeof *out);
   nnm_kernel_geometry(graph, shapes, kernel, &geometry);
-  put_amounts(kernel, element, weight, output_count(graph, kernel), out);
-  put_image(&geometry, out);
-  put_window(&geometry, kernel->type, out);
-  put_product(&geometry, kernel, element, out);
-  put_fused(kernel->name, out);
+  nnm_geometry_features(graph, shapes, kernel, &geometry, out);
 }

@@ -22,6 +22,7 @@ static void from_window(const nnm_window *window, nnm_geometry *out) {
   out->output_channels = window->output_channels;
   out->group = window->group;
   out->transposed = window->transposed;
+  out->global = window->global;
   rows_and_columns(window->input, window->spatial, &out->input_height, &out->input_width);
   rows_and_columns(window->output, window->spatial, &out->output_height, &out->output_width);
   rows_and_columns(window->kernel, window->spatial, &out->kernel_height, &out->kernel_width);
@@ -108,6 +109,7 @@ static void after_pooling(nnm_geometry *out) {
   out->stride_height = out->stride_width = 1;
   out->group = out->input_channels;
   out->padded = false;
+  out->global = true;
 }
 
 /* The narrowest layer of a squeeze-and-excite block. */

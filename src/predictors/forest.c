@@ -179,7 +179,7 @@ static void answer(const forest_state *state, const questions *asked, nnm_kernel
 }
 
 static nnm_status forest_estimate(const void *opened, const nnm_graph *graph, const nnm_shapes *shapes,
-                                  const nnm_kernels *kernels, nnm_kernel_estimate *estimates, double *constant_ms,
+                                  const nnm_kernels *kernels, nnm_kernel_estimate *estimates, nnm_model_estimate *whole,
                                   nnm_error *error) {
   (void)graph, (void)shapes;
   const forest_state *state = opened;
@@ -188,7 +188,7 @@ static nnm_status forest_estimate(const void *opened, const nnm_graph *graph, co
   nnm_status status = collect_questions(state, kernels, &scratch, estimates, &asked, error);
   if (status == NNM_OK) answer(state, &asked, estimates);
   nnm_arena_free(&scratch);
-  *constant_ms = 0;
+  *whole = (nnm_model_estimate){0};
   return status;
 }
 

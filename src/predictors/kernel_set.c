@@ -5,14 +5,24 @@
 
 #include "base/strings.h"
 
+const char *const nnm_work_names[NNM_WORK_COUNT] = {
+#define NNM_WORK_TERM(id, name, description) name,
+#include "predictors/work_list.inc"
+#undef NNM_WORK_TERM
+};
+
 void nnm_kernel_row_of(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
                        nnm_kernel_row *row) {
   memset(row, 0, sizeof *row); /* rows are compared as bytes, a tail of padding included */
-  row->multiply_adds = (double)kernel->multiply_adds;
-  row->elements_moved = (double)kernel->input_elements + (double)kernel->output_elements;
-  row->weight_elements = (double)kernel->weight_elements;
+  nnm_geometry geometry;
+  nnm_kernel_geometry(graph, shapes, kernel, &geometry);
+  row->work[NNM_WORK_MULTIPLY_ADDS] = (double)kernel->multiply_adds;
+  row->work[NNM_WORK_INPUT_ELEMENTS] = (double)kernel->input_elements;
+  row->work[NNM_WORK_OUTPUT_ELEMENTS] = (double)kernel->output_elements;
+  row->work[NNM_WORK_WEIGHT_ELEMENTS] = (double)kernel->weight_elements;
+  row->work[NNM_WORK_WINDOW_ELEMENTS] = nnm_window_elements(kernel, &geometry);
   row->type = (int32_t)kernel->type;
-  nnm_kernel_features(graph, shapes, kernel, row->features);
+  nnm_geometry_features(graph, shapes, kernel, &geometry, row->features);
 }
 
 static bool grow_rows(nnm_kernel_set *set) {

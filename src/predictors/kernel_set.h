@@ -4,9 +4,18 @@
 
 #include "features/features.h"
 
+typedef enum nnm_work_term {
+#define NNM_WORK_TERM(id, name, description) NNM_WORK_##id,
+#include "predictors/work_list.inc"
+#undef NNM_WORK_TERM
+  NNM_WORK_COUNT
+} nnm_work_term;
+
+extern const char *const nnm_work_names[NNM_WORK_COUNT];
+
 /* What our predictors see of a kernel, for one turn of it. No padding: rows are compared as bytes. */
 typedef struct nnm_kernel_row {
-  double multiply_adds, elements_moved, weight_elements;
+  double work[NNM_WORK_COUNT];
   int32_t type; /* nnm_kernel_type */
   float features[NNM_FEATURE_COUNT];
 } nnm_kernel_row;

@@ -99,12 +99,18 @@ static const struct {
 #undef NNM_FEATURE
 };
 
-/* The file's features, clamped to what was measured: beyond it the corrections stay what they are at its edge and the
- * roofline guess alone goes on growing. Returns why the kernel is out of range (the farthest feature), or NULL. */
-static const char *clamp_features(const nnm_network *network, size_t type, const nnm_kernel_row *row, float *values) {
-  const char *reason = NULL;
-  float farthest = 0;
-  bool known = type < network->type_count;
+/* How far beyond what was measured a kernel lies. */
+typedef struct excess {
+  const char *reason; /* the feature that is farthest outside; NULL: none is */
+  float farthest;     /* in that feature's own spread */
+  float largest;      /* of all features, in their own units: mostly logarithms */
+} excess;
+
+/* The file's features, clamped to what was measured (of the type, of all types when it was not): beyond it the
+ * corrections stay what they are at its edge and the roofline guess alone goes on growing. */
+static excess clamp_features(const nnm_network *network, size_t type, const nnm_kernel_row *row, float *values) {
+  excess out = {0};
+  bool known = type < network->type_count && network->types[type].measured;
   for (size_t i = 0; i < network->feature_count; i++) {
     const nnm_network_feature *feature = &network->features[i];
     float low = known ? network->low[type * network->feature_count + i] : feature->low;
@@ -112,13 +118,16 @@ static const char *clamp_features(const nnm_network *network, size_t type, const
     size_t at = network->feature_at[i];
     float value = row->features[at];
     float beyond = value > high ? value - high : low - value;
-    if (ranges[at].quantity[0] && beyond > feature->tolerance && beyond * feature->scale > farthest) {
-      farthest = beyond * feature->scale;
-      reason = value > high ? ranges[at].above : ranges[at].below;
+    if (ranges[at].quantity[0] && beyond > feature->tolerance) {
+      if (beyond > out.largest) out.largest = beyond;
+      if (beyond * feature->scale > out.farthest) {
+        out.farthest = beyond * feature->scale;
+        out.reason = value > high ? ranges[at].above : ranges[at].below;
+      }
     }
     values[i] = value < low ? low : value > high ? high : value;
   }
-  return reason;
+  return out;
 }
 
 enum { MOST_INPUTS = NNM_NETWORK_MAX_FEATURES + NNM_NETWORK_MAX_RAMPS };
@@ -141,26 +150,34 @@ static size_t make_inputs(const nnm_network *network, const float *values, float
   return count;
 }
 
+static double doubt_of(const excess *beyond) {
+  const double barely = 0.25; /* outside is a doubt of its own, however near */
+  return beyond->reason ? fmin(barely + (double)beyond->largest, NNM_FULL_DOUBT) : 0;
+}
+
 void nnm_network_estimate(const nnm_network *network, const nnm_kernel_row *row, nnm_kernel_estimate *out) {
   size_t type = network->type_at[row->type];
-  if (type < network->type_count && !network->types[type].measured) type = network->type_count;
   float values[NNM_NETWORK_MAX_FEATURES], numbers[MOST_INPUTS + 1]; /* one more: written before it is known to count */
   uint16_t at[MOST_INPUTS + 1];
-  const char *reason = clamp_features(network, type, row, values);
+  const excess beyond = clamp_features(network, type, row, values);
   layer_inputs inputs = {make_inputs(network, values, numbers, at), numbers, at};
-  if (type == network->type_count) reason = unmeasured;
-
   const nnm_network_type *record = &network->types[type];
+  bool measured = type < network->type_count && record->measured;
+  const char *reason = measured ? beyond.reason : unmeasured;
+
   float correction = run_network(network, 0, network->type_biases + type * network->shapes[0].widths[0], &inputs);
   if (record->network) correction += run_network(network, record->network, NULL, &inputs);
   float limit = network->correction_limit;
   if (!(correction > -limit)) correction = -limit; /* catches NaN as well */
   if (correction > limit) correction = limit;
 
-  double guess = row->multiply_adds * record->cost_ms[0] + row->elements_moved * record->cost_ms[1] +
-                 row->weight_elements * record->cost_ms[2] + record->cost_ms[3];
-  *out = (nnm_kernel_estimate){
-      .latency_ms = guess * exp((double)correction), .in_range = !reason, .has_predictor = true, .reason = reason};
+  double guess = record->cost_ms[NNM_WORK_COUNT];
+  for (size_t i = 0; i < NNM_WORK_COUNT; i++) guess += row->work[i] * record->cost_ms[i];
+  *out = (nnm_kernel_estimate){.latency_ms = guess * exp((double)correction),
+                               .in_range = !reason,
+                               .has_predictor = true,
+                               .doubt = measured ? doubt_of(&beyond) : NNM_FULL_DOUBT,
+                               .reason = reason};
 }
 
 /* Features see two of three spatial dimensions; nothing with three was ever measured. */
@@ -169,6 +186,7 @@ static void mark_volume(const nnm_graph *graph, const nnm_shapes *shapes, const 
   nnm_window window;
   if (kernel->core < 0 || !nnm_window_of(graph, shapes, kernel->core, &window) || window.spatial < 3) return;
   estimate->in_range = false;
+  estimate->doubt = NNM_FULL_DOUBT;
   estimate->reason = "three spatial dimensions were never measured";
 }
 
@@ -202,13 +220,13 @@ static nnm_status estimate_rows(const nnm_network *network, const nnm_graph *gra
 }
 
 static nnm_status estimate(const void *state, const nnm_graph *graph, const nnm_shapes *shapes,
-                           const nnm_kernels *kernels, nnm_kernel_estimate *estimates, double *constant_ms,
+                           const nnm_kernels *kernels, nnm_kernel_estimate *estimates, nnm_model_estimate *whole,
                            nnm_error *error) {
   const nnm_network *network = state;
   nnm_kernel_set set = {0};
   nnm_status status = estimate_rows(network, graph, shapes, kernels, &set, estimates, error);
   nnm_kernel_set_free(&set);
-  if (status == NNM_OK) *constant_ms = network->constant_ms;
+  *whole = (nnm_model_estimate){.constant_ms = network->constant_ms, .interval = network->interval};
   return status;
 }
 

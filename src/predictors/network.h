@@ -1,5 +1,6 @@
 /* Our own predictor: a roofline guess for each kernel, corrected by two small networks (docs/predictor-format.md).
- *   latency = repeat * guess * exp(shared network + network of the kernel's type), plus a constant per model.
+ *   latency = repeat * guess * exp(shared network + network of the kernel's type), plus a constant per model;
+ *   guess = sum of the kernel's amounts of work, each times the type's cost of it, plus the cost of a kernel.
  * The networks see the normalised features, and ramps: features cut into pieces, so that a step in the cost (weights that
  * no longer fit a memory, say) is easy to learn.
  * Everything is read in place from the predictor file's data section. */
@@ -10,14 +11,14 @@
 #include "predictors/predictor.h"
 
 enum {
-  NNM_NETWORK_VERSION = 1,
+  NNM_NETWORK_VERSION = 2,
   NNM_NETWORK_MAX_FEATURES = 256,
   NNM_NETWORK_MAX_RAMPS = 512,
   NNM_NETWORK_MAX_TYPES = 256,
   NNM_NETWORK_MAX_LAYERS = 7,
   NNM_NETWORK_MAX_WIDTH = 1024,
-  NNM_NETWORK_BLOCK = 32, /* hidden widths are multiples of it */
-  NNM_NETWORK_WORK = 4    /* multiply-adds, elements moved, weight elements, the kernel itself */
+  NNM_NETWORK_BLOCK = 32,                /* hidden widths are multiples of it */
+  NNM_NETWORK_COSTS = NNM_WORK_COUNT + 1 /* the last one is that of the kernel itself */
 };
 
 /* ---- records as they lie in the file, little-endian */
@@ -27,7 +28,10 @@ typedef struct nnm_network_header { /* 64 bytes */
   double constant_ms;
   float correction_limit; /* the networks' sum is clamped to +- this */
   uint32_t ramp_count;
-  uint32_t zero[8];
+  /* Logarithms of the 5 % and 95 % quantile of measured / predicted over new models, and by how much both move out for a
+   * doubt of 1 (predictor.h). All three 0: unknown. */
+  float interval_low, interval_high, doubt;
+  uint32_t zero[5];
 } nnm_network_header;
 
 typedef struct nnm_network_feature { /* 64 bytes */
@@ -43,11 +47,11 @@ typedef struct nnm_network_ramp { /* 16 bytes: 0 up to low, then rising to 1 ove
   uint32_t zero;
 } nnm_network_ramp;
 
-typedef struct nnm_network_type {   /* 80 bytes */
-  char name[32];                    /* NUL-padded; the last record has none and stands for types never measured */
-  double cost_ms[NNM_NETWORK_WORK]; /* milliseconds per unit of work, each >= 0 */
-  uint32_t measured;                /* 0 or 1 */
-  uint32_t network;                 /* index of the type's own network; 0: it has none */
+typedef struct nnm_network_type {    /* 96 bytes */
+  char name[32];                     /* NUL-padded; the last record has none and stands for types that no other names */
+  double cost_ms[NNM_NETWORK_COSTS]; /* milliseconds per unit of work, each >= 0 */
+  uint32_t measured;                 /* 0 or 1; when 0 the record is a guess */
+  uint32_t network;                  /* index of the type's own network; 0: it has none */
   uint32_t zero[2];
 } nnm_network_type;
 
@@ -57,7 +61,7 @@ typedef struct nnm_network_shape {         /* 32 bytes */
 } nnm_network_shape;
 
 _Static_assert(sizeof(nnm_network_header) == 64 && sizeof(nnm_network_feature) == 64 &&
-                   sizeof(nnm_network_ramp) == 16 && sizeof(nnm_network_type) == 80 && sizeof(nnm_network_shape) == 32,
+                   sizeof(nnm_network_ramp) == 16 && sizeof(nnm_network_type) == 96 && sizeof(nnm_network_shape) == 32,
                "records are read in place");
 
 /* ---- the opened section */
@@ -66,6 +70,7 @@ typedef struct nnm_network {
   size_t feature_count, ramp_count, type_count, network_count; /* type_count without the record for unknown types */
   double constant_ms;
   float correction_limit;
+  nnm_interval interval;
   const nnm_network_feature *features;
   const nnm_network_ramp *ramps;
   const nnm_network_type *types;

@@ -32,6 +32,19 @@ static bool all_finite(const float *values, size_t count) {
 
 static bool terminated(const char *name, size_t size) { return memchr(name, 0, size) != NULL; }
 
+static bool has_interval(const nnm_network_header *header) {
+  return header->interval_low != 0 || header->interval_high != 0 || header->doubt != 0; /* NaN is not 0 */
+}
+
+static nnm_status check_interval(const nnm_network_header *header, nnm_error *error) {
+  const float furthest = 5; /* a factor of 148 */
+  if (!has_interval(header)) return NNM_OK;
+  if (!(header->interval_low < header->interval_high && header->interval_low >= -furthest &&
+        header->interval_high <= furthest))
+    return damaged(error, "impossible interval");
+  return isfinite(header->doubt) && header->doubt >= 0 ? NNM_OK : damaged(error, "impossible doubt");
+}
+
 static nnm_status check_header(const nnm_network_header *header, nnm_error *error) {
   if (header->version != NNM_NETWORK_VERSION)
     return nnm_fail(error, NNM_ERROR_UNSUPPORTED, "section data",
@@ -43,7 +56,7 @@ static nnm_status check_header(const nnm_network_header *header, nnm_error *erro
     return damaged(error, "impossible counts");
   if (!isfinite(header->constant_ms) || header->constant_ms < 0) return damaged(error, "impossible constant latency");
   if (!(header->correction_limit > 0 && header->correction_limit <= 50)) return damaged(error, "impossible limit");
-  return NNM_OK;
+  return check_interval(header, error);
 }
 
 static nnm_status match_features(nnm_network *network, nnm_error *error) {
@@ -84,7 +97,7 @@ static nnm_status check_ramps(const nnm_network *network, nnm_error *error) {
 
 static nnm_status check_type(const nnm_network *network, const nnm_network_type *type, nnm_error *error) {
   if (!terminated(type->name, sizeof type->name)) return damaged(error, "kernel type name without an end");
-  for (size_t i = 0; i < NNM_NETWORK_WORK; i++)
+  for (size_t i = 0; i < NNM_NETWORK_COSTS; i++)
     if (!isfinite(type->cost_ms[i]) || type->cost_ms[i] < 0) return damaged(error, "impossible cost");
   if (type->measured > 1 || type->network >= network->network_count) return damaged(error, "impossible kernel type");
   return NNM_OK;
@@ -95,7 +108,7 @@ static nnm_status match_types(nnm_network *network, nnm_error *error) {
   for (size_t i = 0; i <= network->type_count; i++) {
     const nnm_network_type *type = &network->types[i];
     NNM_TRY(check_type(network, type, error));
-    if (i == network->type_count) break;                  /* the record for unknown types */
+    if (i == network->type_count) break;                  /* the record for types that have none */
     for (size_t at = 0; at < NNM_KERNEL_TYPE_COUNT; at++) /* names this program does not know are never asked for */
       if (!strcmp(nnm_kernel_type_name((nnm_kernel_type)at), type->name)) network->type_at[at] = i;
   }
@@ -135,6 +148,10 @@ static nnm_status take_sections(nnm_network *network, nnm_cursor *cursor, nnm_er
   network->network_count = header->network_count;
   network->constant_ms = header->constant_ms;
   network->correction_limit = header->correction_limit;
+  network->interval = (nnm_interval){.known = has_interval(header),
+                                     .low = (double)header->interval_low,
+                                     .high = (double)header->interval_high,
+                                     .doubt = (double)header->doubt};
   network->features = take(cursor, features, sizeof *network->features);
   network->ramps = take(cursor, network->ramp_count, sizeof *network->ramps);
   network->types = take(cursor, types + 1, sizeof *network->types);

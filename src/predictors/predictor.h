@@ -10,8 +10,23 @@ typedef struct nnm_kernel_estimate {
   double latency_ms;
   bool in_range;      /* inside what the predictor was trained on */
   bool has_predictor; /* false: nothing here speaks of this kernel; latency_ms is 0 */
+  double doubt;       /* how far outside it is, of networks: 0 inside, NNM_FULL_DOUBT at most */
   const char *reason; /* why it is not in range or has no predictor ("kernel type never measured"); static; else NULL */
 } nnm_kernel_estimate;
+
+#define NNM_FULL_DOUBT 2.0
+
+/* Where nine of ten measured latencies lie, as logarithms of measured / predicted. A model's doubt is the mean of its
+ * kernels', each weighted by its share of the latency; both bounds move out by it times the doubt here. */
+typedef struct nnm_interval {
+  bool known;
+  double low, high, doubt;
+} nnm_interval;
+
+typedef struct nnm_model_estimate { /* what belongs to no kernel alone */
+  double constant_ms;               /* latency that a run has beside its kernels */
+  nnm_interval interval;
+} nnm_model_estimate;
 
 typedef struct nnm_predictor_kind {
   const char *name;  /* "network", "forest" */
@@ -19,9 +34,9 @@ typedef struct nnm_predictor_kind {
   /* section: the kind's part of the predictor file, checksummed already, structure still untrusted; stays mapped. */
   nnm_status (*open)(const unsigned char *section, size_t size, void **state, nnm_error *error);
   void (*close)(void *state);
-  /* estimates: kernels->count entries to fill. constant_ms: latency that belongs to no kernel. */
+  /* estimates: kernels->count entries to fill. */
   nnm_status (*estimate)(const void *state, const nnm_graph *graph, const nnm_shapes *shapes,
-                         const nnm_kernels *kernels, nnm_kernel_estimate *estimates, double *constant_ms,
+                         const nnm_kernels *kernels, nnm_kernel_estimate *estimates, nnm_model_estimate *whole,
                          nnm_error *error);
 } nnm_predictor_kind;
 

@@ -175,8 +175,8 @@ static void test_estimates(void **unused) {
   for (size_t i = 0; i < COUNT; i++) items[i].compat = &compat[i];
   const nnm_kernels kernels = {.count = COUNT + 1, .items = items};
   nnm_kernel_estimate estimates[COUNT + 1];
-  double constant = 1;
-  assert_int_equal(nnm_predictor_forest.estimate(state, NULL, NULL, &kernels, estimates, &constant, &error), NNM_OK);
+  nnm_model_estimate whole = {.constant_ms = 1, .interval.known = true};
+  assert_int_equal(nnm_predictor_forest.estimate(state, NULL, NULL, &kernels, estimates, &whole, &error), NNM_OK);
   static const struct {
     double latency;
     bool has_predictor, in_range;
@@ -189,7 +189,7 @@ static void test_estimates(void **unused) {
     assert_int_equal(estimates[i].in_range, expected[i].in_range);
     assert_int_equal(estimates[i].reason == NULL, estimates[i].in_range);
   }
-  assert_true(constant == 0);
+  assert_true(whole.constant_ms == 0 && !whole.interval.known);
   nnm_predictor_forest.close(state);
   free(section);
 }
@@ -209,8 +209,8 @@ static void test_many_kernels(void **unused) {
     items[i].compat = &compat[i];
   }
   const nnm_kernels kernels = {.count = COUNT, .items = items};
-  double constant;
-  assert_int_equal(nnm_predictor_forest.estimate(state, NULL, NULL, &kernels, estimates, &constant, &error), NNM_OK);
+  nnm_model_estimate whole;
+  assert_int_equal(nnm_predictor_forest.estimate(state, NULL, NULL, &kernels, estimates, &whole, &error), NNM_OK);
   for (size_t i = 0; i < COUNT; i++)
     assert_true(estimates[i].latency_ms == (i % 2 ? 10 : predict(&forests[0], 17, (float)i)));
   nnm_predictor_forest.close(state);

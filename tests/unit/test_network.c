@@ -39,7 +39,8 @@ typedef struct parts { /* where in the section things are, for tests that damage
   nnm_network_shape *shapes;
 } parts;
 
-/* Two measured types would be "conv" and "add"; add was never measured. Feature 0 ranges over 0..10, the others over 0..1.
+/* Two types, "conv" and "add"; add was never measured. Feature 0 ranges over 0..10 (of all types 0..20), the others over
+ * 0..1.
  * The shared network gives 0.5 * silu(normalised feature 0 + ramp + bias of the type); types have no network of their own. */
 static parts make_section(section *s) {
   parts p;
@@ -51,18 +52,22 @@ static parts make_section(section *s) {
                                        .network_count = 1,
                                        .constant_ms = 0.25,
                                        .correction_limit = 8,
-                                       .ramp_count = 1},
+                                       .ramp_count = 1,
+                                       .interval_low = -0.125F,
+                                       .interval_high = 0.25F,
+                                       .doubt = 0.5F},
                  sizeof *p.header);
   nnm_network_feature features[NNM_FEATURE_COUNT] = {0};
   for (size_t i = 0; i < NNM_FEATURE_COUNT; i++) {
-    features[i] = (nnm_network_feature){.mean = 1, .scale = 0.5F, .high = i ? 1 : 10, .tolerance = 0.5F};
+    features[i] = (nnm_network_feature){.mean = 1, .scale = 0.5F, .high = i ? 1 : 20, .tolerance = 0.5F};
     strcpy(features[i].name, nnm_feature_names[i]);
   }
   p.features = put(s, features, sizeof features);
   p.ramps = put(s, &(nnm_network_ramp){.feature = 0, .low = 4, .slope = 0.5F}, sizeof *p.ramps);
-  const nnm_network_type types[TYPES + 1] = {{.name = "conv", .cost_ms = {1e-6, 1e-5, 0, 0.001}, .measured = 1},
-                                             {.name = "add"},
-                                             {.cost_ms = {2e-6, 0, 0, 0}}};
+  const nnm_network_type types[TYPES + 1] = {
+      {.name = "conv", .cost_ms = {1e-6, 1e-5, 2e-5, 1e-4, 1e-7, 0.001}, .measured = 1},
+      {.name = "add", .cost_ms = {3e-6}},
+      {.cost_ms = {2e-6}}};
   p.types = put(s, types, sizeof types);
   float low[TYPES * NNM_FEATURE_COUNT] = {0}, high[TYPES * NNM_FEATURE_COUNT];
   for (size_t i = 0; i < TYPES * NNM_FEATURE_COUNT; i++) high[i] = i % NNM_FEATURE_COUNT ? 1 : 10;
@@ -71,6 +76,7 @@ static parts make_section(section *s) {
   p.shapes = put(s, &(nnm_network_shape){.layer_count = 2, .widths = {WIDTH, 1}}, sizeof *p.shapes);
   float biases[(TYPES + 1) * WIDTH] = {0};
   biases[0] = 0.125F;
+  biases[WIDTH] = 0.5F;
   biases[TYPES * WIDTH] = -0.25F;
   p.type_biases = put(s, biases, sizeof biases);
   enum { INPUTS = NNM_FEATURE_COUNT + 1, LAST = WIDTH + INPUTS * WIDTH };
@@ -83,8 +89,7 @@ static parts make_section(section *s) {
 }
 
 static nnm_kernel_row row_of(nnm_kernel_type type, float feature, double multiply_adds) {
-  nnm_kernel_row row = {
-      .multiply_adds = multiply_adds, .elements_moved = 200, .weight_elements = 9, .type = (int32_t)type};
+  nnm_kernel_row row = {.work = {multiply_adds, 200, 50, 10, 3000}, .type = (int32_t)type};
   row.features[0] = feature;
   return row;
 }
@@ -104,12 +109,13 @@ static void computes_by_hand(void **state) {
   nnm_network *network;
   assert_int_equal(nnm_network_open(s.bytes, s.size, &network, NULL), NNM_OK);
   nnm_kernel_estimate result = estimate(network, row_of(NNM_KERNEL_CONV, 5, 1000));
-  double expected = (1e-3 + 2e-3 + 1e-3) * exp(0.5 * silu(2 + 0.5 + 0.125));
+  const double guess = 1e-3 + 2e-3 + 1e-3 + 1e-3 + 3e-4 + 1e-3;
+  double expected = guess * exp(0.5 * silu(2 + 0.5 + 0.125));
   assert_true(fabs(result.latency_ms / expected - 1) < 1e-6);
-  assert_true(result.in_range && result.has_predictor && !result.reason);
+  assert_true(result.in_range && result.has_predictor && !result.reason && result.doubt == 0);
   for (float feature = 0; feature <= 10; feature += 0.25F) { /* the exponential function, over its useful range */
     double ramp = fmin(fmax((feature - 4) / 2, 0), 1);
-    expected = 4e-3 * exp(0.5 * silu((feature - 1) / 2.0 + ramp + 0.125));
+    expected = guess * exp(0.5 * silu((feature - 1) / 2.0 + ramp + 0.125));
     assert_true(fabs(estimate(network, row_of(NNM_KERNEL_CONV, feature, 1000)).latency_ms / expected - 1) < 1e-6);
   }
   nnm_network_close(network);
@@ -121,12 +127,17 @@ static void marks_what_was_never_measured(void **state) {
   make_section(&s);
   nnm_network *network;
   assert_int_equal(nnm_network_open(s.bytes, s.size, &network, NULL), NNM_OK);
-  double expected = 2e-3 * exp(0.5 * silu(2 + 0.5 - 0.25));
-  const nnm_kernel_type unmeasured[] = {NNM_KERNEL_ADD, NNM_KERNEL_SOFTMAX};
+  /* 15 is within the range of all types; the ramp ends at 6 */
+  const struct {
+    nnm_kernel_type type;
+    double expected; /* by the type's own record, or by the one for types without */
+  } unmeasured[] = {{NNM_KERNEL_ADD, 3e-3 * exp(0.5 * silu(7 + 1 + 0.5))},
+                    {NNM_KERNEL_SOFTMAX, 2e-3 * exp(0.5 * silu(7 + 1 - 0.25))}};
   for (size_t i = 0; i < 2; i++) {
-    nnm_kernel_estimate result = estimate(network, row_of(unmeasured[i], 5, 1000));
-    assert_true(fabs(result.latency_ms / expected - 1) < 1e-6);
+    nnm_kernel_estimate result = estimate(network, row_of(unmeasured[i].type, 15, 1000));
+    assert_true(fabs(result.latency_ms / unmeasured[i].expected - 1) < 1e-6);
     assert_false(result.in_range);
+    assert_true(result.doubt == NNM_FULL_DOUBT);
     assert_true(result.has_predictor);
     assert_non_null(strstr(result.reason, "never measured"));
   }
@@ -153,6 +164,43 @@ static void extrapolates_with_the_work(void **state) {
   nnm_network_close(network);
 }
 
+/* Doubt grows by the largest logarithm outside, from a quarter on, up to that of a type never measured. */
+static void doubts_what_is_far_outside(void **state) {
+  (void)state;
+  section s;
+  make_section(&s);
+  nnm_network *network;
+  assert_int_equal(nnm_network_open(s.bytes, s.size, &network, NULL), NNM_OK);
+  const struct {
+    float feature;
+    double expected;
+  } cases[] = {{0, 0}, {10.5F, 0}, {10.75F, 1}, {11, 1.25}, {-1, 1.25}, {11.75F, 2}, {15, 2}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    assert_true(estimate(network, row_of(NNM_KERNEL_CONV, cases[i].feature, 10)).doubt == cases[i].expected);
+  nnm_kernel_row row = row_of(NNM_KERNEL_CONV, 11, 10);
+  row.features[NNM_FEATURE_BATCH] = 2.25F; /* 1.25 beyond */
+  assert_true(estimate(network, row).doubt == 1.5);
+  row.features[NNM_FEATURE_BATCH] = 0;
+  row.features[NNM_FEATURE_BYTES] = 100; /* not asked for: it follows from the others */
+  assert_true(estimate(network, row).doubt == 1.25);
+  nnm_network_close(network);
+}
+
+static void reads_the_interval(void **state) {
+  (void)state;
+  section s;
+  parts p = make_section(&s);
+  nnm_network *network;
+  assert_int_equal(nnm_network_open(s.bytes, s.size, &network, NULL), NNM_OK);
+  assert_true(network->interval.known && network->interval.doubt == 0.5);
+  assert_true(network->interval.low == -0.125 && network->interval.high == 0.25);
+  nnm_network_close(network);
+  p.header->interval_low = p.header->interval_high = p.header->doubt = 0;
+  assert_int_equal(nnm_network_open(s.bytes, s.size, &network, NULL), NNM_OK);
+  assert_false(network->interval.known);
+  nnm_network_close(network);
+}
+
 /* ---------------------------------------------------------------- damage */
 
 static void refuses(const section *s, nnm_status status, const char *part_of_message) {
@@ -173,8 +221,8 @@ static void refuses_other_features(void **state) {
   strcpy(p.features[0].name, p.features[1].name);
   refuses(&s, NNM_ERROR_FORMAT, "twice");
   p = make_section(&s);
-  p.header->version = 2;
-  refuses(&s, NNM_ERROR_UNSUPPORTED, "layout 2");
+  p.header->version = 1;
+  refuses(&s, NNM_ERROR_UNSUPPORTED, "network layout 1, this program reads layout 2");
 }
 
 static void refuses_impossible_numbers(void **state) {
@@ -195,6 +243,16 @@ static void refuses_impossible_numbers(void **state) {
   REFUSES(p.header->constant_ms = -1, "constant");
   REFUSES(p.header->constant_ms = NAN, "constant");
   REFUSES(p.header->correction_limit = NAN, "limit");
+  REFUSES(p.header->interval_low = NAN, "interval");
+  REFUSES(p.header->interval_high = INFINITY, "interval");
+  REFUSES(p.header->interval_low = p.header->interval_high, "interval");
+  REFUSES(p.header->interval_low = 0.5F, "interval");
+  REFUSES(p.header->interval_low = -5.5F, "interval");
+  REFUSES(p.header->interval_high = 5.5F, "interval");
+  REFUSES(p.header->interval_low = p.header->interval_high = 0, "interval");
+  REFUSES(p.header->doubt = -0.5F, "doubt");
+  REFUSES(p.header->doubt = NAN, "doubt");
+  REFUSES(p.header->doubt = INFINITY, "doubt");
   REFUSES(memset(p.features[0].name, 'x', sizeof p.features[0].name), "without an end");
   REFUSES(p.features[0].scale = 0, "range");
   REFUSES(p.features[0].low = NAN, "range");
@@ -243,8 +301,9 @@ static void survives_every_wrong_byte(void **state) {
       s.bytes[i] ^= (unsigned char)flip;
       nnm_network *network = NULL;
       if (nnm_network_open(s.bytes, s.size, &network, NULL) == NNM_OK) {
-        double latency = estimate(network, row_of(NNM_KERNEL_CONV, 7, 1e6)).latency_ms;
-        assert_true(latency >= 0 && !isnan(latency));
+        nnm_kernel_estimate result = estimate(network, row_of(NNM_KERNEL_CONV, 7, 1e6));
+        assert_true(result.latency_ms >= 0 && !isnan(result.latency_ms));
+        assert_true(result.doubt >= 0 && result.doubt <= NNM_FULL_DOUBT);
         nnm_network_close(network);
       }
       s.bytes[i] ^= (unsigned char)flip;
@@ -257,9 +316,8 @@ static void survives_every_wrong_byte(void **state) {
 static nnm_kernel_row golden_row(const json_t *kernel) {
   nnm_kernel_row row = {0};
   const json_t *work = json_array_get(kernel, 1), *features = json_array_get(kernel, 2);
-  row.multiply_adds = json_number_value(json_array_get(work, 0));
-  row.elements_moved = json_number_value(json_array_get(work, 1));
-  row.weight_elements = json_number_value(json_array_get(work, 2));
+  assert_int_equal(json_array_size(work), NNM_WORK_COUNT);
+  for (size_t i = 0; i < NNM_WORK_COUNT; i++) row.work[i] = json_number_value(json_array_get(work, i));
   for (size_t i = 0; i < NNM_FEATURE_COUNT; i++)
     row.features[i] = (float)json_number_value(json_array_get(features, i));
   const char *type = json_string_value(json_array_get(kernel, 0));
@@ -267,12 +325,13 @@ static nnm_kernel_row golden_row(const json_t *kernel) {
   return row;
 }
 
-static void check_golden(const nnm_network *network, const json_t *golden) {
+static void check_golden(nnm_network *network, const json_t *golden) {
   const json_t *names = json_object_get(golden, "features"), *kernels = json_object_get(golden, "kernels");
   assert_int_equal(json_array_size(names), NNM_FEATURE_COUNT);
   for (size_t i = 0; i < NNM_FEATURE_COUNT; i++)
     assert_string_equal(json_string_value(json_array_get(names, i)), nnm_feature_names[i]);
   assert_true(json_array_size(kernels) >= 100);
+  network->type_at[NNM_KERNEL_RECURRENT] = network->type_count; /* as if the file did not name it */
   for (size_t i = 0; i < json_array_size(kernels); i++) {
     const json_t *kernel = json_array_get(kernels, i);
     nnm_kernel_row row = golden_row(kernel);
@@ -281,7 +340,7 @@ static void check_golden(const nnm_network *network, const json_t *golden) {
     if (!(fabs(known.latency_ms / expected - 1) < 1e-5))
       fail_msg("kernel %zu: %.9g ms, the trainer says %.9g ms", i, known.latency_ms, expected);
     assert_true(known.in_range);
-    row.type = NNM_KERNEL_RECURRENT; /* never in the benchmark */
+    row.type = NNM_KERNEL_RECURRENT;
     nnm_kernel_estimate unknown = estimate(network, row);
     assert_true(fabs(unknown.latency_ms / json_number_value(json_array_get(kernel, 4)) - 1) < 1e-5);
     assert_false(unknown.in_range);
@@ -317,6 +376,7 @@ int main(void) {
       cmocka_unit_test(extrapolates_with_the_work), cmocka_unit_test(refuses_other_features),
       cmocka_unit_test(refuses_impossible_numbers), cmocka_unit_test(refuses_every_truncation),
       cmocka_unit_test(survives_every_wrong_byte),  cmocka_unit_test(agrees_with_the_trainer),
+      cmocka_unit_test(doubts_what_is_far_outside), cmocka_unit_test(reads_the_interval),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ class KernelTable:
     models: list  # names
     families: list  # of each model
     values: np.ndarray  # [row, feature], float32; rows ordered by type
-    work: np.ndarray  # [row, 3]: multiply-adds, elements moved, weight elements
+    work: np.ndarray  # [row, term], float64: amounts of work in the order of _core.WORK
     type_of: np.ndarray  # [row]: index into types
     start: np.ndarray  # [model + 1]
     rows: np.ndarray  # [entry]: index of a row
@@ -87,7 +87,7 @@ class TableBuilder:
         rows, entries = self.table.rows(), self.table.entries()
         type_of = np.frombuffer(rows["types"], np.int32)
         values = np.frombuffer(rows["features"], np.float32).reshape(len(type_of), len(_core.FEATURES))
-        work = np.frombuffer(rows["work"], np.float64).reshape(len(type_of), 3)
+        work = np.frombuffer(rows["work"], np.float64).reshape(len(type_of), len(_core.WORK))
         order = np.argsort(type_of, kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
