@@ -51,6 +51,8 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "nn_met
                                         .m_doc = "The C library as Python objects.", .m_size = -1,
                                         .m_methods = functions};
 
+PyMODINIT_FUNC PyInit__core(void); /* what Python looks for */
+
 PyMODINIT_FUNC PyInit__core(void) {
   PyObject *module = PyModule_Create(&definition);
   if (!module) return NULL;

@@ -177,9 +177,9 @@ def ranks(names, seed):
 
 
 def split(owners, share, seed):
-    """Mask of the items set aside: those of `share` of the models."""
+    """Mask of the items set aside: those of `share` of the models, but never all."""
     place, count = ranks(owners, seed)
-    return place < round(count * share)
+    return place < min(round(count * share), count - 1)
 
 
 # ------------------------------------------------------------------------------------------------ fitting

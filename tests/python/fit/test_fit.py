@@ -100,6 +100,11 @@ def test_another_seed_is_another_file_and_split(graphs):
     assert (shuffled[::-1] == first).all(), "the split hangs on names alone"
 
 
+def test_something_is_always_learned_from():
+    assert fitting.split(["a"], 0.9, 0).tolist() == [False]
+    assert fitting.split(["a", "b", "c"], 0.95, 0).sum() == 2
+
+
 def test_kernels_of_one_model_are_held_out_together():
     owners = ["a", "b", "a", "c", "d", "e", "c"]
     held = fitting.split(owners, 0.4, 0)
