@@ -4,7 +4,7 @@
 usage: train.py [--device NAME ...] [--validate FOLD] [--shared FOLDER] [--build BUILD] [--epochs N] [--threads N]
 
 Needs torch and numpy (tools/requirements/fit.txt) and nn_meter (make python). One fifth of the models (benchmark.fold_of) is
-never read here. With --validate a second fifth (1 to 4) is left out too and judged, and nothing is written: that is how
+never read here; a twenty-fifth is not learned from either and tells how wide the interval must be. With --validate a second fifth (1 to 4) is left out too and judged, and nothing is written: that is how
 settings and fusion rules are chosen. The same seed gives the same file on the same machine.
 """
 
@@ -18,6 +18,7 @@ import benchmark
 import numpy as np
 import torch
 from nn_meter.fit import predictor_file, training
+from nn_meter.fit.interval import Interval
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "1.0"
@@ -51,6 +52,8 @@ def train_device(device, options, shared):
     latencies = np.array([measured[model] for model in table.models])
     folds = np.array([benchmark.fold_of(model) for model in table.models])
     chosen = np.where((folds != benchmark.HELD_OUT) & (folds != options.validate))[0]
+    aside = np.array([benchmark.is_for_interval(table.models[m]) for m in chosen])
+    chosen, aside = chosen[~aside], chosen[aside]
     validation = np.where(folds == options.validate)[0] if options.validate else chosen[::4]
     evidence = training.Evidence(table, latencies, chosen)
     began = time.time()
@@ -68,7 +71,8 @@ def train_device(device, options, shared):
         print_families(table, latencies, validation, training.predict(network, evidence, validation))
         return
     card = facts["card"].format(models=len(chosen))
-    data = predictor_file.network_section(network, evidence)
+    interval = Interval.of(np.log(latencies[aside] / training.predict(network, evidence, aside)))
+    data = predictor_file.network_section(network, evidence, interval)
     path = ROOT / "devices" / device / "predictor.nnmeter"
     path.write_bytes(predictor_file.container(device, VERSION, card, rules.read_bytes(), data))
     golden = ROOT / "tests" / "data" / "network" / f"{device}.json"
