@@ -1,4 +1,5 @@
 /* nn-meter predict */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,8 +89,13 @@ static void say_notes(const predict_run *run, const model_input *input, const nn
 
 static void say_kernels(const model_input *input, const nnm_predictor *predictor, const nnm_prediction *prediction,
                         predict_outcome *outcome) {
+  const char *name = nnm_predictor_get_info(predictor)->name;
+  const double *bounds = prediction->interval_ms;
   print_message(outcome->messages, "info", input->path, "%zu kernels on %s, coverage %.4f", prediction->kernel_count,
-                nnm_predictor_get_info(predictor)->name, prediction->coverage);
+                name, prediction->coverage);
+  if (isfinite(bounds[0]) && isfinite(bounds[1]))
+    print_message(outcome->messages, "info", input->path, "%.6g ms on %s, 90 %% between %.6g and %.6g ms",
+                  prediction->latency_ms, name, bounds[0], bounds[1]);
   for (size_t i = 0; i < prediction->kernel_count; i++) {
     const nnm_kernel_result *kernel = &prediction->kernels[i];
     print_message(outcome->messages, "info", input->path, "%s: %.6g ms%s, %zu nodes from %s", kernel->name,

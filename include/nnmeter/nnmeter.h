@@ -171,9 +171,12 @@ typedef struct nnm_kernel_result {
 
 typedef struct nnm_prediction {
   double latency_ms;
-  double constant_ms;    /* part of latency_ms that belongs to no kernel: the fixed cost of a run */
-  double interval_ms[2]; /* lower and upper bound; both NaN while the predictor has no interval */
-  double coverage;       /* 0..1: share of latency_ms that comes from kernels within the training range */
+  double constant_ms; /* part of latency_ms that belongs to no kernel: the fixed cost of a run */
+  /* Lower and upper bound: nine of ten measurements are expected between them, wider apart the more of the latency is
+   * from kernels outside the training range. latency_ms is never outside. Both NaN when the predictor has no interval, as
+   * imported ones have none. */
+  double interval_ms[2];
+  double coverage; /* 0..1: share of latency_ms that comes from kernels within the training range */
   size_t kernel_count;
   const nnm_kernel_result *kernels; /* in execution order */
   size_t note_count;

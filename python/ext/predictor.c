@@ -145,7 +145,7 @@ static PyObject *predictor_data(PyObject *object, void *closure) {
 /* ---------------------------------------------------------------- predicting */
 
 static PyObject *bounds(const nnm_prediction *prediction) {
-  if (isnan(prediction->interval_ms[0])) Py_RETURN_NONE;
+  if (!isfinite(prediction->interval_ms[0]) || !isfinite(prediction->interval_ms[1])) Py_RETURN_NONE;
   return Py_BuildValue("(dd)", prediction->interval_ms[0], prediction->interval_ms[1]);
 }
 
@@ -230,7 +230,8 @@ PyObject *core_make_prediction_type(void) {
   static PyStructSequence_Field fields[] = {
       {"latency_ms", "milliseconds"},
       {"constant_ms", "the part of it that belongs to no kernel"},
-      {"interval_ms", "(lower, upper) bound, or None while the predictor has no interval"},
+      {"interval_ms",
+       "(lower, upper): nine of ten measurements are expected between them; None: the predictor has no interval"},
       {"coverage", "0..1: share of the latency that comes from kernels within the training range"},
       {"notes", "tuple of texts: everything guessed, extrapolated or left out"},
       {"kernels", "list of (name, type, latency_ms, in range, node names), in execution order"},

@@ -101,7 +101,8 @@ class Prediction(NamedTuple):
     constant_ms: float
     """The part of latency_ms that belongs to no kernel."""
     interval_ms: tuple[float, float] | None
-    """Lower and upper bound; None while the predictor has no interval."""
+    """Lower and upper bound: nine of ten measurements are expected between them; None when the predictor has no
+    interval, as imported ones have none."""
     coverage: float
     """0..1: share of the latency that comes from kernels within the training range."""
     notes: tuple[str, ...]

@@ -136,6 +136,15 @@ static void write_sum(kernel_table *table, const char *label, double latency_ms)
                   latency_ms, SHARE_COLUMNS - 1, latency_ms > 0 ? 100 * share_of(table, latency_ms) : 0.0);
 }
 
+/* Three digits of the upper bound, and the lower one to the same place. */
+static void write_interval(kernel_table *table) {
+  const double *bounds = table->prediction->interval_ms;
+  if (!isfinite(bounds[0]) || !isfinite(bounds[1])) return;
+  double wanted = bounds[1] > 0 ? 2 - floor(log10(bounds[1])) : 2;
+  int decimals = wanted < 0 ? 0 : wanted > 6 ? 6 : (int)wanted;
+  nnm_text_printf(&table->text, "90 %% between %.*f and %.*f ms\n", decimals, bounds[0], decimals, bounds[1]);
+}
+
 static void write_coverage(kernel_table *table) {
   const nnm_prediction *prediction = table->prediction;
   size_t outside = 0, missing = 0;
@@ -164,6 +173,7 @@ nnm_status nnm_report_table(const nnm_prediction *prediction, size_t columns, ch
   for (size_t i = 0; i < prediction->kernel_count; i++) write_row(&table, i);
   if (prediction->constant_ms != 0) write_sum(&table, "fixed cost of a run", prediction->constant_ms);
   write_sum(&table, "total", prediction->latency_ms);
+  write_interval(&table);
   write_coverage(&table);
   return nnm_finish_text(&table.text, out, error);
 }

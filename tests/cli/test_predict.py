@@ -179,6 +179,22 @@ def test_json_breakdown(predict):
     assert attributes["multiply_adds"] == 16 * 16 * 16 * 8 * 9
 
 
+def test_interval(run):
+    options = ["predict", "--predictor", "cortexA76cpu_tflite21", "net.onnx"]
+    result = json.loads(run(*options, "--json").stdout)["results"][0]
+    low, high = result["interval_ms"]
+    assert 0 < low <= result["latency_ms"] <= high
+    row = next(csv.DictReader(io.StringIO(run(*options, "--csv").stdout)))
+    assert (float(row["interval_low_ms"]), float(row["interval_high_ms"])) == (low, high)
+    line = LINE.format("net.onnx", result["latency_ms"])
+    plain, wordy = run(*options), run(*options, "-v")
+    assert plain.stdout == wordy.stdout == line, "nothing but the line that scripts look for"
+    assert "between" not in plain.stderr
+    assert f"90 % between {low:.6g} and {high:.6g} ms" in wordy.stderr
+    table = run(*options, "--breakdown").stdout
+    assert table.startswith(line) and table.count("90 % between ") == 1
+
+
 def test_json_lines(predict):
     result = predict("--jsonl", "--onnx", "models", "nosuch.onnx")
     assert result.returncode == 1

@@ -202,6 +202,10 @@ static void test_csv(void **state) {
              "model,format,predictor,version,latency_ms,interval_low_ms,interval_high_ms,coverage,notes\n");
   expect_csv(&prediction, false,
              "\"a\"\"b?.onnx\",onnx,phone,1.0,2.25,,,0.75,1 odd kernel counted as 0: no predictor\n");
+  nnm_prediction with_interval = prediction;
+  with_interval.interval_ms[0] = 2, with_interval.interval_ms[1] = 2.5;
+  expect_csv(&with_interval, false,
+             "\"a\"\"b?.onnx\",onnx,phone,1.0,2.25,2.0,2.5,0.75,1 odd kernel counted as 0: no predictor\n");
   expect_csv(&prediction, true,
              "\"a\"\"b?.onnx\",onnx,phone,1.0,conv-bn-relu#0,conv-bn-relu,\"features/\"\"0\"\"/Conv bn relu\","
              "1x56x56x24 -> 1x56x56x24,1000,1.5,0.6666666666666666,true\n"
@@ -230,6 +234,16 @@ static void expect_width(const nnm_prediction *shown, size_t columns) {
   nnm_free(text);
 }
 
+static void expect_interval_line(double low_ms, double high_ms, const char *expected) {
+  nnm_prediction with_interval = prediction;
+  with_interval.interval_ms[0] = low_ms, with_interval.interval_ms[1] = high_ms;
+  char *text;
+  assert_int_equal(nnm_report_table(&with_interval, 0, &text, &error), NNM_OK);
+  if (!strstr(text, expected)) fail_msg("'%s' lacks '%s'", text, expected);
+  nnm_free(text);
+  expect_width(&with_interval, 60);
+}
+
 static void test_table(void **state) {
   (void)state;
   char *text;
@@ -242,9 +256,14 @@ static void test_table(void **state) {
   assert_non_null(strstr(text, "2.250    100.0%"));
   assert_non_null(strstr(text, "coverage: 75.0 %"));
   assert_non_null(strstr(text, notes[0]));
+  assert_null(strstr(text, "between"));
   nnm_free(text);
+  expect_interval_line(2.1249, 2.5, "\n90 % between 2.12 and 2.50 ms\ncoverage");
+  expect_interval_line(11.84, 12.9, "\n90 % between 11.8 and 12.9 ms\ncoverage");
+  expect_interval_line(998.4, 12345.6, "\n90 % between 998 and 12346 ms\ncoverage");
+  expect_interval_line(0, 0, "\n90 % between 0.00 and 0.00 ms\ncoverage");
   for (size_t columns = 60; columns <= 200; columns += 7) expect_width(&prediction, columns);
-  const nnm_prediction empty = {.coverage = 1};
+  const nnm_prediction empty = {.interval_ms = {NAN, NAN}, .coverage = 1};
   expect_width(&empty, 80);
 }
 

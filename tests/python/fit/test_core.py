@@ -27,7 +27,8 @@ def test_prediction_is_that_of_the_program(nn_meter_fit, predictor, path):
     theirs = json.loads(printed.stdout)["results"][0]
     assert ours.latency_ms == theirs["latency_ms"]
     assert ours.coverage == theirs["coverage"]
-    assert ours.interval_ms is None
+    assert list(ours.interval_ms) == theirs["interval_ms"]
+    assert ours.interval_ms[0] < ours.latency_ms < ours.interval_ms[1]
     assert list(ours.notes) == theirs["notes"]
     assert [kernel[1] for kernel in ours.kernels] == [kernel["type"] for kernel in theirs["kernels"]]
     assert [kernel[2] for kernel in ours.kernels] == [kernel["latency_ms"] for kernel in theirs["kernels"]]
@@ -46,11 +47,17 @@ def test_kernels_are_arrays(predictor):
     kernels = model.kernels(rules)
     count = len(kernels["names"])
     features = np.frombuffer(kernels["features"], np.float32).reshape(count, len(nn_meter.FEATURES))
-    work = np.frombuffer(kernels["work"]).reshape(count, 3)
+    work = np.frombuffer(kernels["work"]).reshape(count, len(nn_meter.WORK))
     types = np.frombuffer(kernels["types"], np.int32)
     assert kernels["names"][0] == "conv-relu#0" and kernels["members"][0] == ("node_conv2d", "node_relu")
     assert nn_meter.KERNEL_TYPES[types[0]] == "conv"
-    assert work[0].tolist() == [111 * 111 * 64 * 27, 224 * 224 * 3 + 111 * 111 * 64, 64 * 27]
+    assert dict(zip(nn_meter.WORK, work[0].tolist(), strict=True)) == {
+        "multiply_adds": 111 * 111 * 64 * 27,
+        "input_elements": 224 * 224 * 3,
+        "output_elements": 111 * 111 * 64,
+        "weight_elements": 64 * 27,
+        "window_elements": 111 * 111 * 27,
+    }
     assert np.expm1(features[0, nn_meter.FEATURES.index("log_input_channels")]) == pytest.approx(3)
     assert np.frombuffer(kernels["turns"]).tolist() == [1] * count
     assert np.isfinite(features).all()
