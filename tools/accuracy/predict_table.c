@@ -2,7 +2,7 @@
  *
  * usage: predict_table PREDICTOR... < models.jsonl > predictions.csv
  *
- * Reads one benchmark graph a line and writes CSV: id, then milliseconds and coverage for each predictor. A model that
+ * Reads one benchmark graph a line and writes CSV: id, then milliseconds and the two bounds of the interval for each predictor. A model that
  * cannot be predicted ends the run with exit code 1: accuracy figures over what happened to work would lie. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,19 +23,20 @@ static nnm_status predict_model(const char *line, size_t size, const char *id, n
   nnm_model *model = NULL;
   nnm_status status = nnm_model_read_memory(line, size, id, "benchmark", &model, error);
   if (status == NNM_OK) status = nnm_model_infer_shapes(model, NULL, error);
-  double latencies[MOST_PREDICTORS], coverages[MOST_PREDICTORS];
+  double rows[MOST_PREDICTORS][3];
   for (size_t i = 0; i < count && status == NNM_OK; i++) {
     nnm_prediction *prediction = NULL;
     status = nnm_predict(predictors[i], model, NULL, &prediction, error);
     if (status != NNM_OK) break;
-    latencies[i] = prediction->latency_ms;
-    coverages[i] = prediction->coverage;
+    rows[i][0] = prediction->latency_ms;
+    rows[i][1] = prediction->interval_ms[0];
+    rows[i][2] = prediction->interval_ms[1];
     nnm_prediction_free(prediction);
   }
   nnm_model_free(model);
   if (status != NNM_OK) return status;
   fputs(id, stdout);
-  for (size_t i = 0; i < count; i++) printf(",%.9g,%.6g", latencies[i], coverages[i]);
+  for (size_t i = 0; i < count; i++) printf(",%.9g,%.9g,%.9g", rows[i][0], rows[i][1], rows[i][2]);
   putchar('\n');
   return NNM_OK;
 }

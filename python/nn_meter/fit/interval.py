@@ -7,7 +7,7 @@ import numpy as np
 
 MISSED = 0.05  # share of measurements below the interval, and above it
 LEAST = 5  # measurements to say anything
-DOUBT = 0.15  # per unit of doubt; make accuracy shows what left-out families make of it
+DOUBT = 0.15  # per unit of doubt: chosen, not measured
 
 
 @dataclass
