@@ -40,7 +40,7 @@ def calibrate(graphs, latencies):
         names = [graph["id"] for graph in graphs[:count]]
         options.setdefault("latencies", {name: latencies[name] for name in names})
         options.setdefault("models", graphs[:count])
-        options = {"device": "phone", "from_predictor": START, "epochs": 4, "held_out": 0, **options}
+        options = {"device": "phone", "from_predictor": START, "held_out": 0, **options}
         return fit(options.pop("models"), options.pop("latencies"), **options)
 
     return run

@@ -201,7 +201,7 @@ def test_from_suggestion_to_prediction(nn_meter_fit, tmp_path):
 def fit_options(folder):
     return [
         *("fit", "--models", folder, "--latency", f"{folder}/latency.csv", "--from", START),
-        *("--device", "my_phone", "--output", "my.nnmeter", "--epochs", 40),
+        *("--device", "my_phone", "--output", "my.nnmeter"),
     ]
 
 
