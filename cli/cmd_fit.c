@@ -91,6 +91,8 @@ static int check_settings(const cli_command *command, const cli_settings *settin
                        !settings->models.count ? "--models" : "--device");
   if (!settings->latency && !settings->kernels)
     return usage_error(command, "no measurements given; name them with --latency, --kernels or both");
+  if (settings->from && settings->epochs)
+    return usage_error(command, "argument --epochs: not allowed with argument --from: a calibration takes no turns");
   return EXIT_ALL_WELL;
 }
 

@@ -188,7 +188,7 @@ static const cli_option fit_options[] = {
     {.name = "seed", .kind = OPTION_NUMBER, .target = TARGET(seed), .value = "N", .least = 0, .most = 1L << 30,
      .help = "the same seed gives the same file on the same machine"},
     {.name = "epochs", .kind = OPTION_NUMBER, .target = TARGET(epochs), .value = "N", .least = 1, .most = 100000,
-     .help = "turns over the measurements; chosen for their number when not given"},
+     .help = "turns over the measurements of a training from scratch (without --from); chosen for their number when not given"},
     {.name = "threads", .kind = OPTION_NUMBER, .target = TARGET(threads), .value = "N", .least = 1, .most = 256,
      .help = "processors to use, 1 when not given; more help when thousands of models were measured"},
     FLAG("keep-going", 0, keep_going,

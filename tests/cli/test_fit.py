@@ -17,6 +17,7 @@ FIT = ["fit", "--models", "m", "--latency", "l.csv", "--device", "d", "--output"
         (["fit", "--output", "o", "--suggest", "3"], "--suggest needs --from"),
         (["fit", "--output", "o", "--suggest", "0", "--from", "x"], "argument --suggest: 0 is not between 1 and"),
         ([*FIT, "--input-shape", "1xtwo"], "invalid shape '1xtwo'"),
+        ([*FIT, "--from", "p", "--epochs", "3"], "argument --epochs: not allowed with argument --from"),
         ([*FIT, "--version", "new"], "argument --version: invalid float value: 'new'"),
         (["fit", "model.onnx"], "unrecognized arguments: model.onnx"),
     ],
@@ -34,18 +35,27 @@ def test_no_python(run):
     assert "pip install 'nn-meter[fit]'" in line
 
 
-def test_a_python_without_the_package(run):
-    result = run(*FIT, environment={"NN_METER_PYTHON": sys.executable, "PYTHONPATH": ""})
+@pytest.fixture
+def bare_python(place):
+    """A Python that has nothing installed, whatever the one that runs the tests has."""
+    script = place / "bare_python"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def test_a_python_without_the_package(run, bare_python):
+    result = run(*FIT, environment={"NN_METER_PYTHON": bare_python, "PYTHONPATH": ""})
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"nn-meter: error: {sys.executable}: No module named 'nn_meter'")
     assert line.endswith("or set NN_METER_PYTHON to the Python that has it")
 
 
-def test_the_folder_we_are_in_is_not_imported_from(run, place):
+def test_the_folder_we_are_in_is_not_imported_from(run, place, bare_python):
     (place / "nn_meter").mkdir()
     (place / "nn_meter" / "__init__.py").write_text("raise SystemExit('imported')")
-    result = run(*FIT, environment={"NN_METER_PYTHON": sys.executable, "PYTHONPATH": ""})
+    result = run(*FIT, environment={"NN_METER_PYTHON": bare_python, "PYTHONPATH": ""})
     assert result.returncode == 1 and "imported" not in result.stderr
 
 

@@ -141,7 +141,7 @@ def card_text(job, judgement, rules_origin, left_out, predictor):
         judgement,
         f" What the predictor says of them comes from {job.start.name}, scaled."
         if job.start
-        else " They are predicted from the part that all types share, and marked as outside the range.",
+        else " They are predicted as measured types of the same class are, and marked as outside the range.",
     )
     if judgement.whole.all():
         weak.append("No kernel was measured alone: of kernels that always occur together only the sum is certain.")

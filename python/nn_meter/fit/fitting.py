@@ -188,7 +188,7 @@ def split(owners, share, seed):
 def _train(job, gathered, chosen, report):
     """The data section of a predictor learned from the chosen items."""
     if job.start:
-        loaded = predictor_file.read_section(job.start.data, gathered.table.features, gathered.table.types)
+        loaded = predictor_file.read_predictor(job.start, gathered.table.features, gathered.table.types)
         evidence = training.Evidence(gathered.table, gathered.latencies, chosen, start=loaded)
         now = training.predict(loaded.network, evidence, chosen)
         network = calibration.calibrate(loaded.network, evidence, now, report=report)
@@ -301,7 +301,8 @@ def fit(
     batch_size, input_shapes: for model inputs that leave their shape open.
     seed: the same seed gives the same bytes on the same machine, with as many threads.
     held_out: share of the models that is kept aside to judge the predictor by.
-    epochs: turns over the measurements; chosen for their number when None.
+    epochs: turns over the measurements of a training from scratch; chosen for their number when None. A calibration has
+        none.
     threads: of torch; more help when thousands of models were measured.
     keep_going: leave out what does not match or cannot be read, accept a suspected unit and few measurements.
     report: called as report(stage, share done); None: silent.
@@ -312,6 +313,8 @@ def fit(
     job = _Job(device, version, _check_output(output), _open_start(from_predictor), seed, held_out, epochs, keep_going)
     if latencies is None and kernels is None:
         raise FitError("no latencies: give those of models, of kernels, or both")
+    if job.start and epochs is not None:
+        raise FitError("epochs: a calibration takes no turns over the measurements, it is solved at once; leave them out")
     if not 0 <= held_out < 1:
         raise FitError(f"held_out: {held_out} is no share; give 0.2 for a fifth of the models")
     progress = Silent(report)

@@ -8,6 +8,8 @@ import numpy as np
 MISSED = 0.05  # share of measurements below the interval, and above it
 LEAST = 5  # measurements to say anything
 DOUBT = 0.15  # per unit of doubt: chosen, not measured
+FURTHEST = 5.0  # a factor of 148: further no predictor file may go
+NARROWEST = 1e-4
 
 
 @dataclass
@@ -24,7 +26,8 @@ class Interval:
 
         With n of them the interval's bounds are the k-th smallest and the k-th largest, k = 5 % of n + 1 rounded down: then
         a further measurement lies inside with 90 % probability or more (exchangeable models). When n is so small that k
-        is 0, the bounds are the extremes, moved out by half of what lies between them and the median.
+        is 0, the bounds are the extremes, moved out by half of what lies between them and the median. They are never equal,
+        and never beyond FURTHEST.
         """
         count = len(residuals)
         if count < LEAST:
@@ -32,7 +35,9 @@ class Interval:
         ordered = np.sort(residuals)
         rank = floor((count + 1) * MISSED)
         if rank:
-            return cls(float(ordered[rank - 1]), float(ordered[-rank]), doubt)
-        middle = float(np.median(ordered))
-        low, high = (middle + 1.5 * (float(x) - middle) for x in (ordered[0], ordered[-1]))
-        return cls(low, max(high, low + 1e-4), doubt)
+            low, high = ordered[rank - 1], ordered[-rank]
+        else:
+            middle = np.median(ordered)
+            low, high = (middle + 1.5 * (extreme - middle) for extreme in (ordered[0], ordered[-1]))
+        low = float(np.clip(low, -FURTHEST, FURTHEST - NARROWEST))
+        return cls(low, float(np.clip(high, low + NARROWEST, FURTHEST)), doubt)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import interval
+
 FEW = 3  # families of fewer held-out items are put together
 
 
@@ -47,8 +49,10 @@ class Judgement:
 
     @property
     def residuals(self):
-        """log(measured / predicted) of the held-out items."""
-        return np.log(self.measured / self.predicted)[self.held_out]
+        """log(measured / predicted) of the held-out whole models; of all held-out items when those are too few."""
+        models = self.held_out & self.whole
+        chosen = models if models.sum() >= interval.LEAST else self.held_out
+        return np.log(self.measured / self.predicted)[chosen]
 
     @property
     def whole(self):

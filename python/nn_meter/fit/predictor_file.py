@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .errors import FitError
 from .interval import Interval
 from .network import CORRECTION_LIMIT, WORK_TERMS, KernelNetwork
 from .ranges import Ranges
@@ -176,13 +177,21 @@ def _set_layers(network, layers, columns):
         layer.bias.data = torch.from_numpy(bias.copy())
 
 
+def read_predictor(predictor, features, types):
+    """read_section() of an nn_meter.Predictor of kind network; faults name it."""
+    try:
+        return read_section(predictor.data, features, types)
+    except FitError as fault:
+        raise FitError(f"{predictor.name}: cannot be calibrated: {fault}; start from another predictor") from None
+
+
 def read_section(data, features, types):
     """Loaded, from the data section of a predictor that the library opened (so every number in it is in order).
-    features, types: the library's names. Raises ValueError for networks that training cannot go on with."""
+    features, types: the library's names. Raises FitError for networks that training cannot go on with."""
     cursor = _Cursor(data)
     header = cursor.take(HEADER, 1)[0]
     if header["limit"] != CORRECTION_LIMIT:
-        raise ValueError(f"its correction limit is {header['limit']}, training knows {CORRECTION_LIMIT}")
+        raise FitError(f"its correction limit is {header['limit']}, not {CORRECTION_LIMIT}: not made by nn-meter fit")
     file_features = cursor.take(FEATURE, header["features"])
     ramps = cursor.take(RAMP, header["ramps"])
     file_types = cursor.take(TYPE, header["types"] + 1)
@@ -191,7 +200,7 @@ def read_section(data, features, types):
     high = cursor.take("<f4", count).reshape(header["types"], -1)
     shapes = cursor.take(SHAPE, header["networks"])
     if any(shape["layers"] != 3 or shape["widths"][0] != shape["widths"][1] for shape in shapes):
-        raise ValueError("its networks are not of two equal hidden layers")
+        raise FitError("its networks are not of two equal hidden layers: not made by nn-meter fit")
     biases = cursor.take("<f4", len(file_types) * int(shapes[0]["widths"][0])).reshape(len(file_types), -1)
     inputs = len(file_features) + len(ramps)
     networks = [_take_layers(cursor, shape, inputs) for shape in shapes]

@@ -11,12 +11,13 @@ class Silent:
         self.report = report
 
     def stage(self, name, plain=False):
-        """A function that training calls with (share, network), or, plain, with the share alone."""
+        """Says that the stage begins; a function that training calls with (share, network), or, plain, the share alone."""
 
         def plainly(share):
             if self.report:
                 self.report(name, share)
 
+        plainly(0.0)
         return plainly if plain else lambda share, network: plainly(share)
 
     def close(self):

@@ -86,7 +86,7 @@ def _read(sources, rules, progress):
 
 def _vectors(predictor, table, report):
     """A vector for each model of the table: choice.gradient_vectors."""
-    loaded = predictor_file.read_section(predictor.data, table.features, table.types)
+    loaded = predictor_file.read_predictor(predictor, table.features, table.types)
     everything = np.arange(len(table.models))
     evidence = Evidence(table, np.ones(len(everything)), everything, start=loaded)
     progress = (lambda share: report("comparing", share)) if report else None
