@@ -185,7 +185,9 @@ def protocol_tables(results):
         ]
         text += f"| {title} | {' | '.join(cells)} |\n"
     for device, title in DEVICES.items():
-        text += f"\n{title}, by family:\n\n| family | never seen | median bias | ten random models | ten chosen models |\n"
+        text += (
+            f"\n{title}, by family:\n\n| family | never seen | median bias | ten random models | ten chosen models |\n"
+        )
         text += "|---|---:|---:|---:|---:|\n"
         for family, found in sorted(results["left_out"][device].items()):
             before, after = found["before"], found["after_10"]
@@ -265,7 +267,9 @@ def main():
     if quick:
         return check_quick(table, options.update_quick)
     protocol = protocol_tables(json.loads(PROTOCOL.read_text(encoding="utf-8")))
-    (ROOT / "docs" / "accuracy.md").write_text(HEAD + tables(table) + protocol + TAIL.replace("{data}", DATA), encoding="utf-8")
+    (ROOT / "docs" / "accuracy.md").write_text(
+        HEAD + tables(table) + protocol + TAIL.replace("{data}", DATA), encoding="utf-8"
+    )
     for device, families in table.items():
         (ROOT / "devices" / device / "card.md").write_text(card(device, families), encoding="utf-8")
     return 0

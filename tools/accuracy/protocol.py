@@ -111,9 +111,7 @@ def left_out(bench, family):
     network = training.fit(evidence, bench.settings)
     judged = np.where(judged)[0]
     before = figures(training.predict(network, evidence, judged), bench.latencies[judged])
-    loaded = predictor_file.Loaded(
-        network, evidence.mean, evidence.scale, evidence.ramps, evidence.ranges, Interval()
-    )
+    loaded = predictor_file.Loaded(network, evidence.mean, evidence.scale, evidence.ramps, evidence.ranges, Interval())
     pool = bench.pool(bench.learned & (bench.families == family))
     return {"before": before, "after_10": few_shot(loaded, bench, pool, judged, 10)}
 
@@ -175,8 +173,10 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     if not (Path(options.shared or ROOT.parent / "shared") / "bench" / "latency.csv").exists():
-        print("SKIPPED: no figures for families and devices left out, because the benchmark is not there. docs/accuracy.md says "
-              "where it comes from.")
+        print(
+            "SKIPPED: no figures for families and devices left out, because the benchmark is not there. docs/accuracy.md says "
+            "where it comes from."
+        )
         return 0
     if options.quick:
         return check(collect([("move", MOVES[0], options)], options), options.output)

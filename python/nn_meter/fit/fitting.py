@@ -314,7 +314,9 @@ def fit(
     if latencies is None and kernels is None:
         raise FitError("no latencies: give those of models, of kernels, or both")
     if job.start and epochs is not None:
-        raise FitError("epochs: a calibration takes no turns over the measurements, it is solved at once; leave them out")
+        raise FitError(
+            "epochs: a calibration takes no turns over the measurements, it is solved at once; leave them out"
+        )
     if not 0 <= held_out < 1:
         raise FitError(f"held_out: {held_out} is no share; give 0.2 for a fifth of the models")
     progress = Silent(report)

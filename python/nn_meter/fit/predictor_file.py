@@ -148,7 +148,9 @@ FEATURE = np.dtype(
     [("name", "S44"), ("mean", "<f4"), ("scale", "<f4"), ("low", "<f4"), ("high", "<f4"), ("tolerance", "<f4")]
 )
 RAMP = np.dtype([("feature", "<u4"), ("low", "<f4"), ("slope", "<f4"), ("zero", "<u4")])
-TYPE = np.dtype([("name", "S32"), ("cost", "<f8", WORK_TERMS), ("measured", "<u4"), ("network", "<u4"), ("zero", "<u4", 2)])
+TYPE = np.dtype(
+    [("name", "S32"), ("cost", "<f8", WORK_TERMS), ("measured", "<u4"), ("network", "<u4"), ("zero", "<u4", 2)]
+)
 HEADER = np.dtype(
     [("version", "<u4"), ("features", "<u4"), ("types", "<u4"), ("networks", "<u4"), ("constant", "<f8")]
     + [("limit", "<f4"), ("ramps", "<u4")]

@@ -88,9 +88,10 @@ class Belief:
     def correction_loss(self, network, types):
         """Of what the networks added for the rows just computed; every type counts the same, however few its rows."""
         weight = torch.from_numpy(1 / np.bincount(types, minlength=network.type_count + 1)[types]).float()
-        return self.own_part * (weight * network.own_part**2).sum() + self.correction * (
-            weight * network.correction**2
-        ).sum()
+        return (
+            self.own_part * (weight * network.own_part**2).sum()
+            + self.correction * (weight * network.correction**2).sum()
+        )
 
 
 @dataclass
