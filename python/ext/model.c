@@ -178,7 +178,7 @@ static PyMethodDef methods[] = {
      "kernels(rules) -> {\"names\", \"members\", \"types\", \"turns\", \"work\", \"features\"}: the kernels in "
      "execution\n"
      "order. names: list of texts; members: list of tuples of node names; the others bytes: int32 [kernel],\n"
-     "float64 [kernel], float64 [kernel, 3], float32 [kernel, feature]. Raises Error."},
+     "float64 [kernel], float64 [kernel, term of WORK], float32 [kernel, feature]. Raises Error."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -22,8 +22,10 @@ nnm_status nnm_wire_spend(nnm_wire_file *file, uint64_t steps) {
     return NNM_OK;
   }
   file->budget = 0;
-  return nnm_fail(file->error, NNM_ERROR_LIMIT, NULL,
-                  "its functions call each other so often that inlining them never ends; inline them when exporting");
+  return nnm_fail(
+      file->error, NNM_ERROR_LIMIT, NULL,
+      "reading it never ends: its functions call each other too often, or its nodes have thousands of attributes; "
+      "inline the functions when exporting");
 }
 
 nnm_wire_message nnm_wire_open(nnm_wire_file *file, const nnm_wire_schema *schema, const unsigned char *bytes,

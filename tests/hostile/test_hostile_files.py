@@ -217,6 +217,14 @@ def test_an_attribute_that_stands_twice(refused, tmp_path):
     refused(save(tmp_path / "m.onnx", [node]), "kernel_shape", "pool", "stands twice")
 
 
+def test_thousands_of_attributes_at_many_nodes(refused, tmp_path):
+    """Each is compared with those before it: that must not take longer than reading a file of the size may."""
+    many = {f"a{i}": i for i in range(4000)}
+    nodes = [helper.make_node("Relu", ["x"], ["y"], **many)]
+    nodes += [helper.make_node("Relu", ["y"], [f"z{i}"], **many) for i in range(200)]
+    refused(save(tmp_path / "m.onnx", nodes), "thousands of attributes")
+
+
 def test_attributes_of_a_custom_operator_are_its_own(predict, tmp_path):
     node = helper.make_node("Custom", ["x"], ["y"], "c", domain="local", strides=1.5, axis=[1, 2])
     assert predict(save(tmp_path / "m.onnx", [node])).returncode == 0

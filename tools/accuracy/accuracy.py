@@ -56,8 +56,8 @@ Share of models whose predicted latency lies within ±5 % and ±10 % of the meas
 the relative error. All figures are out of sample: the judged models are the fifth of the benchmark with
 `crc32(name) % 5 == 0`; the shipped predictors were trained on the others. Settings were chosen on one more fifth of those
 (remainder 1), left out of training for that purpose; the fusion rules are early official ones and were not tuned. The
-judged fifth was looked at four times: after a first short training and for the table of the predictors before these, and
-after a first training of these and for this table; no choice was made by it.
+judged fifth was looked at after a first short training, for the tables of the predictors before these, for these tables, and
+for a variant of calibration (another constant) that was not taken; no choice was made by it.
 The last column: how many measurements the interval covers that each prediction carries.
 
 """

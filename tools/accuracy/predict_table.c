@@ -2,8 +2,9 @@
  *
  * usage: predict_table PREDICTOR... < models.jsonl > predictions.csv
  *
- * Reads one benchmark graph a line and writes CSV: id, then milliseconds and the two bounds of the interval for each predictor. A model that
- * cannot be predicted ends the run with exit code 1: accuracy figures over what happened to work would lie. */
+ * Reads one benchmark graph a line and writes CSV: id, then milliseconds and the two bounds of the interval for each
+ * predictor. A model that cannot be predicted ends the run with exit code 1: accuracy figures over what happened to work
+ * would lie. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -95,8 +95,9 @@ class Response:
     def gradient(self, vector):
         """(milliseconds of the models, [model, entry of the vector]: how their logarithms move with it)"""
         totals, entries, constant, costs = self.totals(vector)
-        shares = torch.zeros(len(totals), len(self.index))
-        shares.index_put_((self.owner, self.entry_row), entries / totals[self.owner], accumulate=True)
+        # a model runs a few of all rows, each in one entry
+        places, size = torch.stack([self.owner, self.entry_row]), (len(totals), len(self.index))
+        shares = torch.sparse_coo_tensor(places, entries / totals[self.owner], size, check_invariants=True)
         of_type = torch.nn.functional.one_hot(self.index, self.type_count).float()
         by_cost = torch.zeros(len(self.index), self.type_count, WORK_TERMS)
         by_cost[torch.arange(len(self.index)), self.index] = costs / costs.sum(1, keepdim=True)

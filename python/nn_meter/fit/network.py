@@ -88,9 +88,10 @@ class KernelNetwork(nn.Module):
         return (work * torch.exp(self.log_cost)[types]).sum(1)
 
     def forward(self, values, work, types):
-        """Milliseconds of each row; values normalised, types a numpy array in ascending order. What a kernel's latency
-        was multiplied with stays in self.correction and self.own_part: training holds them small."""
+        """Milliseconds of each row; values normalised, types a numpy array in ascending order. What the latencies were
+        multiplied with stays in self.correction and self.own_part, for the rows of self.types: training holds them small."""
         index = torch.from_numpy(types)
+        self.types = types
         self.own_part = self.own_correction(values, types)
         self.correction = self.shared[-1](self.shared_hidden(values, index)).squeeze(1) + self.own_part
         return self.guess(work, index) * torch.exp(self.correction.clamp(-CORRECTION_LIMIT, CORRECTION_LIMIT))

@@ -85,9 +85,9 @@ class Belief:
         own = sum((net[-1].weight ** 2).sum() + net[-1].bias.square().sum() for net in network.own.values())
         return self.rate * rates + self.kin * kin + self.bias * network.type_bias.square().sum() + self.own * own
 
-    def correction_loss(self, network, types):
+    def correction_loss(self, network):
         """Of what the networks added for the rows just computed; every type counts the same, however few its rows."""
-        weight = torch.from_numpy(1 / np.bincount(types, minlength=network.type_count + 1)[types]).float()
+        weight = torch.from_numpy(1 / np.bincount(network.types)[network.types]).float()
         return (
             self.own_part * (weight * network.own_part**2).sum()
             + self.correction * (weight * network.correction**2).sum()
@@ -168,7 +168,6 @@ def model_latencies(network, evidence, models, batch=None):
     """Milliseconds of the models, which may be one kernel alone. batch: evidence.batch(models), when it is known."""
     rows, entry_row, owner, turns = batch or evidence.batch(models)
     kernels = network(evidence.values[rows], evidence.work[rows], evidence.table.type_of[rows])
-    network.types = evidence.table.type_of[rows]
     totals = torch.zeros(len(models)).index_add(0, owner, kernels[entry_row] * turns)
     return totals + evidence.constant[models] * torch.exp(network.log_constant)
 
@@ -204,9 +203,8 @@ def work_sums(evidence, models):
     return torch.from_numpy(sums.astype(np.float32))
 
 
-def fit_guess(network, evidence, start, belief, strength, steps=GUESS_STEPS):
-    """The costs per unit of work alone, all models at once. Returns the loss."""
-    sums = work_sums(evidence, evidence.training)
+def fit_guess(network, evidence, sums, start, belief, strength, steps=GUESS_STEPS):
+    """The costs per unit of work alone, all models at once. sums: work_sums() of the training. Returns the loss."""
     measured, constant = evidence.latencies[evidence.training], evidence.constant[evidence.training]
     with torch.no_grad():
         network.log_rate.copy_(start[:-1])
@@ -230,10 +228,11 @@ def start_of(network, evidence, settings, belief):
     """The start that explains the measurements best, as logarithms; the network's costs are fitted from it."""
     names = [settings.hardware] if settings.hardware else list(START)
     starts = [torch.log(torch.tensor(START[name])) for name in names]
-    losses = [fit_guess(network, evidence, start, belief, settings.belief) for start in starts]
+    sums = work_sums(evidence, evidence.training)
+    losses = [fit_guess(network, evidence, sums, start, belief, settings.belief) for start in starts]
     best = starts[int(np.argmin(losses))]
     if best is not starts[-1]:
-        fit_guess(network, evidence, best, belief, settings.belief)
+        fit_guess(network, evidence, sums, best, belief, settings.belief)
     return best
 
 
@@ -318,7 +317,7 @@ def fit(evidence, settings, report=None, validation=None):
         loss = relative_loss(
             model_latencies(network, evidence, models), evidence.latencies[models], settings.beta, settings.tail
         )
-        doubt = belief.loss(network, start) + belief.correction_loss(network, network.types)
+        doubt = belief.loss(network, start) + belief.correction_loss(network)
         loss = loss + settings.belief * doubt / len(evidence.training)
         optimiser.zero_grad()
         loss.backward()

@@ -10,7 +10,7 @@ from nn_meter.fit import FitError, families
 from nn_meter.fit.network import CLASSES, KernelNetwork, class_indices
 from nn_meter.fit.predictor_file import HEADER, container, network_section, read_predictor, read_section
 from nn_meter.fit.training import START as STARTS
-from nn_meter.fit.training import Belief, Evidence, fit_guess, own_widths, predict
+from nn_meter.fit.training import Belief, Evidence, fit_guess, own_widths, predict, work_sums
 from tables import RULES, as_model, builder_of, estimated
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -147,7 +147,7 @@ def test_an_unmeasured_type_follows_its_class(mixed):
         dearer = torch.where(torch.from_numpy(table.type_of == conv), factor, 1.0)
         rows = ((evidence.work * cost[:-1]).sum(1) * dearer).numpy()
         evidence.latencies = torch.from_numpy(table.totals(rows, float(cost[-1])).astype(np.float32))
-        fit_guess(network, evidence, start, belief, 0.02)
+        fit_guess(network, evidence, work_sums(evidence, evidence.training), start, belief, 0.02)
         return network, evidence, torch.exp(network.log_cost.detach()).numpy()
 
     (_, evidence, before), (network, _, after) = costs(1.0), costs(4.0)
