@@ -32,9 +32,6 @@ PyObject *core_make_prediction_type(void);
 const nnm_model *core_model_of(PyObject *object);
 const nnm_fusion_rules *core_rules_of(PyObject *object);
 
-/* The distinct kernels that a Table has collected so far; NULL after raising TypeError. */
-const nnm_kernel_set *core_table_rows_of(PyObject *object);
-
 /* The list of predictors; home may be None. */
 PyObject *core_list_predictors(PyObject *module, PyObject *arguments, PyObject *keywords);
 

@@ -195,10 +195,45 @@ static PyObject *predictor_predict(PyObject *object, PyObject *model_argument) {
 }
 
 /* Milliseconds of one turn of each row of a table, and whether it is in range. */
-static PyObject *predictor_estimate(PyObject *object, PyObject *table) {
+/* Kernels as three arrays: borrowed from the caller's bytes, perhaps unaligned. */
+typedef struct row_arrays {
+  const char *types, *work, *features;
+  size_t count;
+} row_arrays;
+
+static bool parse_rows(PyObject *arguments, row_arrays *out) {
+  Py_ssize_t types_size, work_size, features_size;
+  if (!PyArg_ParseTuple(arguments, "y#y#y#:estimate", &out->types, &types_size, &out->work, &work_size, &out->features,
+                        &features_size))
+    return false;
+  size_t count = out->count = (size_t)types_size / sizeof(int32_t);
+  bool fits = (size_t)types_size == count * sizeof(int32_t) &&
+              (size_t)work_size == count * NNM_WORK_COUNT * sizeof(double) &&
+              (size_t)features_size == count * NNM_FEATURE_COUNT * sizeof(float);
+  for (size_t i = 0; fits && i < count; i++) {
+    int32_t type;
+    memcpy(&type, out->types + i * sizeof type, sizeof type);
+    fits = type >= 0 && type < NNM_KERNEL_TYPE_COUNT;
+  }
+  if (!fits)
+    PyErr_SetString(PyExc_ValueError,
+                    "types, work and features must be int32 [row] of KERNEL_TYPES, float64 [row, WORK] and float32 "
+                    "[row, FEATURES]");
+  return fits;
+}
+
+static nnm_kernel_row row_at(const row_arrays *rows, size_t i) {
+  nnm_kernel_row row;
+  memcpy(&row.type, rows->types + i * sizeof row.type, sizeof row.type);
+  memcpy(row.work, rows->work + i * sizeof row.work, sizeof row.work);
+  memcpy(row.features, rows->features + i * sizeof row.features, sizeof row.features);
+  return row;
+}
+
+static PyObject *predictor_estimate(PyObject *object, PyObject *arguments) {
   const nnm_predictor *predictor = predictor_of(object);
-  const nnm_kernel_set *set = core_table_rows_of(table);
-  if (!set) return NULL;
+  row_arrays rows;
+  if (!parse_rows(arguments, &rows)) return NULL;
   if (predictor->kind != &nnm_predictor_network) {
     nnm_error error = {0};
     nnm_fail(
@@ -207,21 +242,22 @@ static PyObject *predictor_estimate(PyObject *object, PyObject *table) {
         predictor->info.name, predictor->info.kind);
     return core_raise(&error);
   }
-  PyObject *latencies = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(set->count * sizeof(double)));
-  PyObject *in_range = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)set->count);
-  if (!latencies || !in_range) {
+  PyObject *latencies = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(rows.count * sizeof(double)));
+  PyObject *doubts = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(rows.count * sizeof(double)));
+  if (!latencies || !doubts) {
     Py_XDECREF(latencies);
-    Py_XDECREF(in_range);
+    Py_XDECREF(doubts);
     return NULL;
   }
-  char *to = PyBytes_AsString(latencies), *flags = PyBytes_AsString(in_range);
-  for (size_t i = 0; i < set->count; i++) {
+  char *latency = PyBytes_AsString(latencies), *doubt = PyBytes_AsString(doubts);
+  for (size_t i = 0; i < rows.count; i++) {
+    nnm_kernel_row row = row_at(&rows, i);
     nnm_kernel_estimate estimate;
-    nnm_network_estimate(predictor->state, &set->rows[i], &estimate);
-    memcpy(to + i * sizeof(double), &estimate.latency_ms, sizeof(double));
-    flags[i] = (char)estimate.in_range;
+    nnm_network_estimate(predictor->state, &row, &estimate);
+    memcpy(latency + i * sizeof(double), &estimate.latency_ms, sizeof(double));
+    memcpy(doubt + i * sizeof(double), &estimate.doubt, sizeof(double));
   }
-  return Py_BuildValue("(NNd)", latencies, in_range, ((const nnm_network *)predictor->state)->constant_ms);
+  return Py_BuildValue("(NNd)", latencies, doubts, ((const nnm_network *)predictor->state)->constant_ms);
 }
 
 /* ---------------------------------------------------------------- the types */
@@ -245,10 +281,10 @@ PyObject *core_make_prediction_type(void) {
 PyObject *core_make_predictor_type(void) {
   static PyMethodDef methods[] = {
       {"predict", predictor_predict, METH_O, "predict(model) -> Prediction. Raises Error."},
-      {"estimate", predictor_estimate, METH_O,
-       "estimate(table) -> (float64 [row] milliseconds of one turn, uint8 [row] in range or not, constant_ms); the "
-       "first\n"
-       "two as bytes. Raises Error for predictors that are not of kind network."},
+      {"estimate", predictor_estimate, METH_VARARGS,
+       "estimate(types, work, features) -> (float64 [row] milliseconds of one turn, float64 [row] doubt: 0 within the\n"
+       "measured range, up to 2 outside, as bytes; constant_ms). The arrays are those of Table.rows(), as bytes. Raises\n"
+       "Error for predictors that are not of kind network, ValueError."},
       {NULL, NULL, 0, NULL},
   };
   static PyGetSetDef attributes[] = {

@@ -73,12 +73,6 @@ typedef struct table_object {
 
 static PyTypeObject *table_type;
 
-const nnm_kernel_set *core_table_rows_of(PyObject *object) {
-  if (PyObject_TypeCheck(object, table_type)) return &((table_object *)(void *)object)->rows;
-  PyErr_SetString(PyExc_TypeError, "not a nn_meter.Table");
-  return NULL;
-}
-
 static PyObject *table_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
   static char *names[] = {"rules", NULL};
   PyObject *rules;

@@ -139,10 +139,11 @@ class Predictor:
     def data(self) -> bytes:
         """The kind's section of the file; docs/predictor-format.md."""
     def predict(self, model: Model, /) -> Prediction: ...
-    def estimate(self, table: Table, /) -> tuple[bytes, bytes, float]:
-        """float64 [row] milliseconds of one turn, uint8 [row] in range or not, the constant of a model in ms.
+    def estimate(self, types: bytes, work: bytes, features: bytes, /) -> tuple[bytes, bytes, float]:
+        """Of kernels as Table.rows() gives them: float64 [row] milliseconds of one turn, float64 [row] doubt (0 within the
+        measured range, up to 2 outside), the constant of a model in ms.
 
-        Raises Error for predictors that are not of kind network.
+        Raises Error for predictors that are not of kind network, ValueError for arrays that do not fit together.
         """
 
 def predictors(home: str | PathLike[str] | None = None) -> list[tuple[str, str, str, str, str]]:

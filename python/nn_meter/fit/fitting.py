@@ -145,7 +145,7 @@ def _suspicion(gathered, start):
     """A line when the measurements look like another unit than milliseconds, or None."""
 
     def ratio(predictor):
-        rows, _, constant = gathered.builder.estimate(predictor)
+        rows, _, constant = gathered.table.estimate(predictor)
         return float(np.median(gathered.latencies / gathered.table.totals(rows, constant)))
 
     if start:
@@ -210,8 +210,8 @@ def _write(job, section, rules, card):
 
 def _predicted(gathered, data):
     """Milliseconds of each item as the C library computes them from the file."""
-    rows, in_range, constant = gathered.builder.estimate(Predictor(data))
-    return gathered.table.totals(rows, constant), rows, in_range
+    rows, doubts, constant = gathered.table.estimate(Predictor(data))
+    return gathered.table.totals(rows, constant), rows, doubts == 0
 
 
 def _fit_and_judge(job, gathered, rules, progress):

@@ -44,6 +44,13 @@ class KernelTable:
         shares = row_latencies[self.rows] * self.turns
         return np.bincount(self.entry_model, shares, len(self.models)) + self.constant * constant
 
+    def estimate(self, predictor):
+        """(milliseconds of one turn of each row, doubt of each row: 0 in range, milliseconds of the constant), as the C
+        library computes them. Raises nn_meter.Error for a predictor that is not of kind network."""
+        arrays = self.type_of.astype(np.int32), self.work.astype(np.float64), self.values.astype(np.float32)
+        latencies, doubts, constant = predictor.estimate(*(array.tobytes() for array in arrays))
+        return np.frombuffer(latencies), np.frombuffer(doubts), constant
+
     def save(self, path):
         np.savez(path, **{name: np.asarray(value) for name, value in vars(self).items()})
 
@@ -76,12 +83,6 @@ class TableBuilder:
         graph = json.loads(line)
         self.add(_core.Model(bytes(line), graph["id"], "benchmark"), graph["id"], graph["family"])
 
-    def estimate(self, predictor):
-        """(milliseconds of one turn of each row of the KernelTable, whether it is in range, ms of the constant), as the
-        C library computes them. Raises nn_meter.Error for a predictor that is not of kind network."""
-        latencies, in_range, constant = predictor.estimate(self.table)
-        return np.frombuffer(latencies)[self.order], np.frombuffer(in_range, bool)[self.order], constant
-
     def finish(self):
         """The KernelTable: rows by type, and the repeated kernels of a model as one entry."""
         rows, entries = self.table.rows(), self.table.entries()
@@ -91,7 +92,6 @@ class TableBuilder:
         order = np.argsort(type_of, kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
-        self.order = order
         models = np.frombuffer(entries["models"], np.uint32).astype(np.int64)
         keys = models * max(1, len(order)) + rank[np.frombuffer(entries["rows"], np.uint32)]
         keys, first = np.unique(keys, return_inverse=True)

@@ -178,7 +178,7 @@ def suggest(
             + " or give more models"
         )
     table = builder.finish()
-    row_latencies, _, constant = builder.estimate(predictor)
+    row_latencies, _, constant = table.estimate(predictor)
     with Reproducible(threads=1):
         chosen = choose(_vectors(predictor, table, report), small, count)
     if output is not None:

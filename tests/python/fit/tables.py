@@ -15,12 +15,12 @@ def as_model(graph):
     return nn_meter.Model(families.as_line(graph), name=graph["id"])
 
 
-def builder_of(models):
-    """A finished TableBuilder of {name: nn_meter.Model}, and its KernelTable."""
+def table_of(models):
+    """KernelTable of {name: nn_meter.Model}."""
     builder = TableBuilder(RULES)
     for name, model in models.items():
         builder.add(model, name)
-    return builder, builder.finish()
+    return builder.finish()
 
 
 def start_evidence(table, latencies=None, training=None):
@@ -31,6 +31,7 @@ def start_evidence(table, latencies=None, training=None):
     return loaded.network, Evidence(table, latencies, everything if training is None else training, start=loaded)
 
 
-def estimated(builder, section):
+def estimated(table, section):
     """(milliseconds of each row, whether it is in range, of the constant), by the C library from a data section."""
-    return builder.estimate(nn_meter.Predictor(container("made", "1.0", "", RULES, section)))
+    latencies, doubts, constant = table.estimate(nn_meter.Predictor(container("made", "1.0", "", RULES, section)))
+    return latencies, doubts == 0, constant

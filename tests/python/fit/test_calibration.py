@@ -8,7 +8,7 @@ from nn_meter.fit.calibration import Change, Response, Spread, calibrate
 from nn_meter.fit.choice import choose, gradient_vectors
 from nn_meter.fit.kernel_table import TableBuilder
 from nn_meter.fit.training import predict
-from tables import RULES, as_model, builder_of, start_evidence
+from tables import RULES, as_model, start_evidence, table_of
 
 COUNT = 12  # models to calibrate by
 FAMILIES = ("mobilenetv1", "mobilenetv2", "squeezenet", "nasbench201", "shufflenetv2", "alexnet")
@@ -17,7 +17,7 @@ FAMILIES = ("mobilenetv1", "mobilenetv2", "squeezenet", "nasbench201", "shufflen
 @pytest.fixture(scope="module")
 def table():
     graphs = families.generate(60, seed=8, families=FAMILIES)
-    return builder_of({graph["id"]: as_model(graph) for graph in graphs})[1]
+    return table_of({graph["id"]: as_model(graph) for graph in graphs})
 
 
 def per_row(network, evidence):

@@ -69,11 +69,21 @@ def test_table_adds_up_to_the_prediction(predictor):
     for model in models:
         builder.add(model, model.name)
     table = builder.finish()
-    rows, in_range, constant = builder.estimate(predictor)
+    rows, doubts, constant = table.estimate(predictor)
     assert (np.diff(table.type_of) >= 0).all(), "rows are ordered by type"
-    assert len(rows) == len(in_range) == len(table.values) < len(table.turns) + 1
+    assert len(rows) == len(doubts) == len(table.values) < len(table.turns) + 1
     expected = [predictor.predict(model).latency_ms for model in models]
     assert table.totals(rows, constant) == pytest.approx(expected, rel=1e-12)
+
+
+def test_arrays_that_do_not_fit_together_are_refused(predictor):
+    row = (np.int32(0).tobytes(), np.zeros(len(nn_meter.WORK)).tobytes(), np.zeros(len(nn_meter.FEATURES), "f4").tobytes())
+    assert len(predictor.estimate(*row)[0]) == 8
+    wrong = [(row[0][:3], *row[1:]), (row[0] * 2, *row[1:]), (row[0], row[1][8:], row[2]), (*row[:2], row[2] + b"1234")]
+    wrong += [(np.int32(number).tobytes(), *row[1:]) for number in (-1, len(nn_meter.KERNEL_TYPES))]
+    for arrays in wrong:
+        with pytest.raises(ValueError, match="KERNEL_TYPES"):
+            predictor.estimate(*arrays)
 
 
 def test_one_kernel_alone_has_no_constant(predictor):
@@ -81,7 +91,7 @@ def test_one_kernel_alone_has_no_constant(predictor):
     model = nn_meter.Model(EXAMPLES[0])
     builder.add(model, "third", kernel=3)
     table = builder.finish()
-    rows, _, constant = builder.estimate(predictor)
+    rows, _, constant = table.estimate(predictor)
     assert constant > 0
     assert table.totals(rows, constant) == pytest.approx([predictor.predict(model).kernels[3][2]])
     with pytest.raises(IndexError, match="kernels"):
@@ -135,7 +145,7 @@ def test_errors_say_what_and_where(call, status, text):
         lambda: nn_meter.Model(EXAMPLES[0], input_shapes={3: [1]}),
         lambda: nn_meter.Table("rules"),
         lambda: nn_meter.Predictor(DEVICE).predict("model"),
-        lambda: nn_meter.Predictor(DEVICE).estimate("table"),
+        lambda: nn_meter.Predictor(DEVICE).estimate("table", b"", b""),
         lambda: nn_meter.Model(EXAMPLES[0]).kernels("rules"),
         lambda: nn_meter.Rules("text"),
     ],

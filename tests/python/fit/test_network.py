@@ -1,5 +1,6 @@
 """The network in Python and in C: one layout, one set of ranges, one answer; and kernel types that nobody measured."""
 
+import copy
 from pathlib import Path
 
 import nn_meter
@@ -11,7 +12,7 @@ from nn_meter.fit.network import CLASSES, KernelNetwork, class_indices
 from nn_meter.fit.predictor_file import HEADER, container, network_section, read_predictor, read_section
 from nn_meter.fit.training import START as STARTS
 from nn_meter.fit.training import Belief, Evidence, fit_guess, own_widths, predict, work_sums
-from tables import RULES, as_model, builder_of, estimated
+from tables import RULES, as_model, estimated, table_of
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 MEASURED = 8  # models that count as measured; the others run kernels beyond them
@@ -24,13 +25,13 @@ def mixed():
     graphs += families.generate(30, seed=2)
     models = {graph["id"]: as_model(graph) for graph in graphs}
     models |= {path.name: nn_meter.Model(path) for path in sorted(EXAMPLES.glob("*.onnx"))}
-    return builder_of(models)
+    return table_of(models)
 
 
 @pytest.fixture
 def random_network(mixed):
     """A network whose every number counts, and its Evidence."""
-    _, table = mixed
+    table = mixed
     evidence = Evidence(table, np.ones(len(table.models)), np.arange(MEASURED))
     torch.manual_seed(4)
     network = KernelNetwork(evidence.values.shape[1], table.types, own_widths(evidence, 64), 64)
@@ -47,10 +48,10 @@ def of_rows(network, evidence):
 
 
 def test_python_and_c_agree_on_every_row(mixed, random_network):
-    builder, table = mixed
+    table = mixed
     network, evidence = random_network
     ours = of_rows(network, evidence)
-    rows, in_range, constant = estimated(builder, network_section(network, evidence))
+    rows, in_range, constant = estimated(table, network_section(network, evidence))
     measured = np.isin(table.type_of, evidence.measured)
     for kind in (in_range, measured & ~in_range, ~measured):
         assert kind.sum() > 20, "rows of each kind are there to be compared"
@@ -59,18 +60,36 @@ def test_python_and_c_agree_on_every_row(mixed, random_network):
     assert not in_range[~measured].any()
 
 
+def test_doubt_grows_with_the_distance_from_what_was_measured(mixed, random_network):
+    table = mixed
+    network, evidence = random_network
+    section = network_section(network, evidence)
+    predictor = nn_meter.Predictor(container("made", "1.0", "", RULES, section))
+    _, doubts, _ = table.estimate(predictor)
+    measured = np.isin(table.type_of, evidence.measured)
+    assert (doubts[evidence.used] == 0).all() and (doubts[~measured] == 2).all()
+    outside = measured & (doubts > 0)
+    assert (doubts[outside] >= 0.25).all() and doubts[outside].std() > 0
+    at, further = table.features.index("log_weight_elements"), copy.copy(table)
+    for octaves in (1, 2):
+        further.values = table.values.copy()
+        further.values[:, at] = evidence.ranges.overall_high[at] + octaves * np.log(2)
+        found = further.estimate(predictor)[1][measured]
+        assert (found >= 0.25 + octaves * np.log(2) - 1e-5).all(), "of a type it may be more"
+
+
 def test_ranges_matter_for_that(mixed, random_network):
     """Without the clamp Python would say something else where C is out of range, and the same where it is in range."""
-    builder, table = mixed
+    table = mixed
     network, evidence = random_network
-    rows, in_range, _ = estimated(builder, network_section(network, evidence))
+    rows, in_range, _ = estimated(table, network_section(network, evidence))
     evidence.values = torch.from_numpy(evidence.inputs(table.values))
     off = np.abs(of_rows(network, evidence) / rows - 1)
     assert (off[~in_range] > 1e-3).mean() > 0.5 and off[np.isin(np.arange(len(rows)), evidence.used)].max() < 1e-5
 
 
 def test_clamping(mixed):
-    _, table = mixed
+    table = mixed
     evidence = Evidence(table, np.ones(len(table.models)), np.arange(MEASURED))
     ranges, clamped = evidence.ranges, evidence.ranges.clamp(table.values, table.type_of)
     assert clamped.dtype == np.float32 and (clamped[evidence.used] == table.values[evidence.used]).all()
@@ -84,7 +103,7 @@ def test_clamping(mixed):
 
 def test_written_and_read_back(mixed, random_network):
     """File -> network gives the same latencies, and the file that is made of it again is the same but for rounding."""
-    builder, table = mixed
+    table = mixed
     network, evidence = random_network
     section = network_section(network, evidence)
     assert np.frombuffer(section, HEADER, 1)["version"][0] == 2
@@ -93,12 +112,12 @@ def test_written_and_read_back(mixed, random_network):
     assert of_rows(loaded.network, again) == pytest.approx(of_rows(network, evidence), rel=1e-5)
     everything = np.arange(len(table.models))
     assert predict(loaded.network, again, everything) == pytest.approx(predict(network, evidence, everything), rel=1e-5)
-    twice, once = estimated(builder, network_section(loaded.network, again)), estimated(builder, section)
+    twice, once = estimated(table, network_section(loaded.network, again)), estimated(table, section)
     assert twice[0] == pytest.approx(once[0], rel=1e-5) and (twice[1] == once[1]).all()
 
 
 def test_a_type_that_the_file_does_not_name_has_the_last_record(mixed, random_network):
-    builder, table = mixed
+    table = mixed
     network, evidence = random_network
     name = next(n for n in ("global-avgpool", "fc") if table.types.index(n) in evidence.measured)
     section = network_section(network, evidence).replace(name.encode() + b"\0", name[::-1].encode() + b"\0")
@@ -107,13 +126,13 @@ def test_a_type_that_the_file_does_not_name_has_the_last_record(mixed, random_ne
     mine = table.type_of == table.types.index(name)
     again = Evidence(table, np.ones(len(table.models)), np.arange(MEASURED), start=loaded)
     again.values = torch.from_numpy(again.inputs(loaded.ranges.clamp(table.values, table.type_of)))
-    rows, in_range, _ = estimated(builder, section)
+    rows, in_range, _ = estimated(table, section)
     assert rows == pytest.approx(of_rows(loaded.network, again), rel=1e-5)
     assert mine.any() and not in_range[mine].any()
 
 
 def test_a_network_of_another_shape_is_refused_by_name(mixed, random_network):
-    _, table = mixed
+    table = mixed
     network, evidence = random_network
     section = bytearray(network_section(network, evidence))
     at = HEADER.fields["limit"][1]
@@ -136,7 +155,7 @@ def test_every_kernel_type_has_one_class():
 
 def test_an_unmeasured_type_follows_its_class(mixed):
     """Convolutions four times dearer: transposed ones, in no model, become dearer with them; gates hardly do."""
-    _, table = mixed
+    table = mixed
     cost, conv = torch.tensor(STARTS["cpu"]), table.types.index("conv")
     belief = Belief()
 
