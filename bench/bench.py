@@ -82,6 +82,7 @@ class Reference:
 class Own:
     def __init__(self, program, bench_program, home):
         self.program, self.bench_program = program, bench_program
+        self.kernel_program = bench_program.with_name("bench_kernels")
         self.environment = {**os.environ, "NN_METER_HOME": str(home)}
 
     def import_legacy(self, legacy):
@@ -198,6 +199,20 @@ def inside_process(table, own, reference, models, repeats):
         "The predictor is loaded; each repetition opens the file anew. Median processor time. Promised: 300 times "
         f"faster with the same predictor ({LEGACY}). The two tools' latencies must agree.",
         ["model", DEVICE, LEGACY, "nn-meter 2.0, " + LEGACY, "faster", "relative difference", "kept"],
+        rows,
+    )
+
+
+def one_kernel(table, own, models):
+    rows = []
+    for found in in_process([own.kernel_program, "1001", *models], own.environment):
+        name, microseconds = found["predictor"], found["median_us"]
+        kept = table.bound(f"{name}: microseconds per distinct kernel", microseconds, most=5)
+        rows.append([name, f"{found['bytes'] / 2**20:.2f} MiB", found["kernels"], f"{microseconds:.2f} µs", kept])
+    table.section(
+        "One kernel",
+        "From features to milliseconds, the distinct kernels of the models in turn, median processor time. Promised: 5 µs.",
+        ["predictor", "weights", "kernels", "time per kernel", "kept"],
         rows,
     )
 
@@ -329,6 +344,7 @@ def main():
         models = [*EXAMPLES, chain]
         whole_process(table, own, reference, models, options.repeats)
         inside_process(table, own, reference, models, options.repeats)
+        one_kernel(table, own, models)
         folder(table, own, reference, models, temporary)
         growth(table, own, temporary)
         large_file(table, own, reference, temporary, options.repeats)
