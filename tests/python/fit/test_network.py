@@ -78,6 +78,27 @@ def test_doubt_grows_with_the_distance_from_what_was_measured(mixed, random_netw
         assert (found >= 0.25 + octaves * np.log(2) - 1e-5).all(), "of a type it may be more"
 
 
+RANDOM_KERNELS = 10_000
+
+
+@pytest.mark.parametrize("name", [item[0] for item in nn_meter.predictors() if item[3] == "built in"])
+def test_shipped_predictors_say_the_same_in_python_and_in_c(name):
+    """Random kernels, in range and out of it, of every type."""
+    predictor, random = nn_meter.Predictor(name), np.random.default_rng(0)
+    types = np.sort(random.integers(len(nn_meter.KERNEL_TYPES), size=RANDOM_KERNELS))
+    loaded = read_predictor(predictor, list(nn_meter.FEATURES), list(nn_meter.KERNEL_TYPES))
+    ranges, share = loaded.ranges, random.uniform(-0.1, 1.1, (RANDOM_KERNELS, len(nn_meter.FEATURES)))
+    values = (ranges.overall_low + share * (ranges.overall_high - ranges.overall_low)).astype(np.float32)
+    work = np.exp(random.uniform(0, 18, (RANDOM_KERNELS, len(nn_meter.WORK))))
+    found, doubts, _ = predictor.estimate(types.astype(np.int32).tobytes(), work.tobytes(), values.tobytes())
+    inputs = Evidence.inputs(loaded, ranges.clamp(values, types))
+    amounts = np.concatenate([work, np.ones((RANDOM_KERNELS, 1))], 1).astype(np.float32)
+    with torch.no_grad():
+        ours = loaded.network(torch.from_numpy(inputs), torch.from_numpy(amounts), types).numpy()
+    assert np.frombuffer(found) == pytest.approx(ours, rel=1e-5)
+    assert (np.frombuffer(doubts) > 0).any()
+
+
 def test_ranges_matter_for_that(mixed, random_network):
     """Without the clamp Python would say something else where C is out of range, and the same where it is in range."""
     table = mixed
