@@ -147,7 +147,14 @@ def flops_bytes(sums, latencies, learned):
 def boosted_trees(sums, latencies, learned):
     totals = sums.sum(1)
     columns = np.log1p(np.concatenate([sums.reshape(len(sums), -1), totals], 1))
-    settings = {"learning_rate": 0.08, "num_leaves": 63, "num_threads": 1, "seed": 0, "deterministic": True, "verbose": -1}
+    settings = {
+        "learning_rate": 0.08,
+        "num_leaves": 63,
+        "num_threads": 1,
+        "seed": 0,
+        "deterministic": True,
+        "verbose": -1,
+    }
     data = lightgbm.Dataset(columns[learned], np.log(latencies[learned]))
     return np.exp(lightgbm.train(settings, data, num_boost_round=500).predict(columns))
 
@@ -194,7 +201,9 @@ class GraphTrainer:
 
     def predict(self, network, models):
         with torch.no_grad():
-            return torch.cat([network(*self.batch(models[i : i + 500])) for i in range(0, len(models), 500)]).exp().numpy()
+            return (
+                torch.cat([network(*self.batch(models[i : i + 500])) for i in range(0, len(models), 500)]).exp().numpy()
+            )
 
     def fit(self, learned, epochs):
         torch.manual_seed(0)
@@ -277,7 +286,9 @@ def main():
     everything = ~graphs.judged
     print(f"{len(graphs.models)} graphs read, {time.time() - began:.0f} s", file=sys.stderr, flush=True)
     found = both(graphs, sums, trainer, everything, graphs.judged, np.where(everything)[0], EPOCHS)
-    results = {device: {name: {"random": values} for name, values in methods.items()} for device, methods in found.items()}
+    results = {
+        device: {name: {"random": values} for name, values in methods.items()} for device, methods in found.items()
+    }
     print(f"random split: {time.time() - began:.0f} s {json.dumps(found)}", file=sys.stderr, flush=True)
     left_out = {device: {name: [] for name in methods} for device, methods in results.items()}
     for family in np.unique(graphs.families):

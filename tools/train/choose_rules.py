@@ -7,7 +7,8 @@ Every pair of operators that the fusion rules can tell apart and that stands in 
 way round, and so is MON. Among models of families that training has seen, a network flexible enough explains the
 measurements under almost any rules; what tells rules apart is a family that it has not seen. So each rule is judged by the
 family whose kernels it changes most: left out, with the rule as it is and the other way round. Where the other way is better by MARGIN, more trainings with other
-SEEDS follow, and the rule is changed when every one of them is better than every one with the rule as it is.
+SEEDS follow, and the rule is changed when each of them is better than the one of the same seed with the rule as it is. After
+a change the other rules may say something else: run it again.
 The fifth kept for the final tables (benchmark.HELD_OUT) is never read. What was measured is printed, and with --write kept
 in device.json, from which the card takes it, with the rules.
 """
@@ -145,14 +146,16 @@ def judge(device, options, pool):
     for seed in SEEDS:
         jobs = [(sample, rules, family, settings, seed) for family in families]
         jobs += [(sample, other[name], concerned[name], settings, seed) for name in doubtful]
-        for errors, error in zip([now[f] for f in families] + [otherwise[n] for n in doubtful], pool.map(error_under, jobs, 1)):
+        for errors, error in zip(
+            [now[f] for f in families] + [otherwise[n] for n in doubtful], pool.map(error_under, jobs, 1)
+        ):
             errors.append(error)
         doubtful = [name for name in doubtful if np.mean(now[concerned[name]]) - np.mean(otherwise[name]) >= MARGIN]
         families = [family for family in families if family in {concerned[name] for name in doubtful}]
     rows, chosen = [], rules
     for name, family in concerned.items():
         was, present, trial = obeyed(rules, name), now[family], otherwise[name]
-        change = name in doubtful and max(trial) < min(present)
+        change = name in doubtful and all(new < old for new, old in zip(trial, present, strict=True))
         rows.append(
             {
                 "rule": name,
@@ -163,7 +166,10 @@ def judge(device, options, pool):
                 "error_ignored": round(float(np.mean(trial if was else present)), 2),
             }
         )
-        print(f"  {name:20} {'on' if was else 'off':4}{family:14} {present} {trial} {'CHANGED' if change else ''}", flush=True)
+        print(
+            f"  {name:20} {'on' if was else 'off':4}{family:14} {present} {trial} {'CHANGED' if change else ''}",
+            flush=True,
+        )
         if change:
             chosen = with_rule(chosen, name, not was)
     return rows, chosen

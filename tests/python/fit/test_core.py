@@ -77,7 +77,11 @@ def test_table_adds_up_to_the_prediction(predictor):
 
 
 def test_arrays_that_do_not_fit_together_are_refused(predictor):
-    row = (np.int32(0).tobytes(), np.zeros(len(nn_meter.WORK)).tobytes(), np.zeros(len(nn_meter.FEATURES), "f4").tobytes())
+    row = (
+        np.int32(0).tobytes(),
+        np.zeros(len(nn_meter.WORK)).tobytes(),
+        np.zeros(len(nn_meter.FEATURES), "f4").tobytes(),
+    )
     assert len(predictor.estimate(*row)[0]) == 8
     wrong = [(row[0][:3], *row[1:]), (row[0] * 2, *row[1:]), (row[0], row[1][8:], row[2]), (*row[:2], row[2] + b"1234")]
     wrong += [(np.int32(number).tobytes(), *row[1:]) for number in (-1, len(nn_meter.KERNEL_TYPES))]

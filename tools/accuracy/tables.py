@@ -1,0 +1,138 @@
+"""Tables of docs/accuracy.md and of the cards, from what protocol.py, baselines.py and choose_rules.py measured."""
+
+import statistics
+
+DEVICES = {
+    "cortexA76cpu_tflite21": "Cortex-A76 CPU (Pixel 4), TFLite 2.1",
+    "adreno640gpu_tflite21": "Adreno 640 GPU (Mi 9), TFLite 2.1",
+    "adreno630gpu_tflite21": "Adreno 630 GPU (Pixel 3 XL), TFLite 2.1",
+    "myriadvpu_openvino2019r2": "Myriad X VPU (NCS 2), OpenVINO 2019 R2",
+}
+BASELINES = {
+    "flops": "FLOPs, a FLOPs^b",
+    "flops_bytes": "FLOPs and bytes, linear",
+    "boosted_trees": "boosted trees on whole-model features (LightGBM)",
+    "graph_network": "graph network over operators",
+}
+
+
+def mean_of(families, *path):
+    values = []
+    for family in families.values():
+        for key in path:
+            family = family[key]
+        values.append(family)
+    return statistics.fmean(values)
+
+
+def protocol_tables(results):
+    """Families left out, and other devices (protocol.py)."""
+    text = "\n## Families never seen\n\n"
+    text += (
+        "One family left out of training entirely, for each family in turn; then the same predictor calibrated by ten of "
+        "the family's models, drawn at random (mean of five draws) or chosen as `nn-meter fit --suggest` chooses. Models "
+        "within ±10 % (±5 %), mean over the families. These predictors are trained with fewer turns than the shipped "
+        "ones.\n\n| device | never seen | ten random models | ten chosen models |\n|---|---:|---:|---:|\n"
+    )
+    kinds = (("before",), ("after_10", "random"), ("after_10", "suggested"))
+    for device, title in DEVICES.items():
+        cells = [
+            f"{mean_of(results['left_out'][device], *kind, 'within_10'):.1f} % "
+            f"({mean_of(results['left_out'][device], *kind, 'within_5'):.1f} %)"
+            for kind in kinds
+        ]
+        text += f"| {title} | {' | '.join(cells)} |\n"
+    for device, title in DEVICES.items():
+        text += (
+            f"\n{title}, by family:\n\n| family | never seen | median bias | ten random models | ten chosen models |\n"
+        )
+        text += "|---|---:|---:|---:|---:|\n"
+        for family, found in sorted(results["left_out"][device].items()):
+            before, after = found["before"], found["after_10"]
+            text += (
+                f"| {family} | {before['within_10']:.1f} % ({before['within_5']:.1f} %) | {before['bias']:+.1f} % | "
+                f"{after['random']['within_10']:.1f} % ({after['random']['within_5']:.1f} %) | "
+                f"{after['suggested']['within_10']:.1f} % ({after['suggested']['within_5']:.1f} %) |\n"
+            )
+    text += interval_table(results["left_out"])
+    text += (
+        "\n## Devices never seen\n\nA shipped predictor calibrated to another device by few of its measurements, judged on the "
+        "other device's fifth kept aside; models within ±10 % (±5 %).\n\n"
+        "| from | to | models | chosen by --suggest | drawn at random, mean of five | worst draw |\n"
+        "|---|---|---:|---:|---:|---:|\n"
+    )
+    for name, counts in results["moved"].items():
+        source, target = name.split(" to ")
+        for count, found in sorted(counts.items(), key=lambda item: int(item[0])):
+            chosen, drawn = found["suggested"], found["random"]
+            text += (
+                f"| `{source}` | `{target}` | {count} | {chosen['within_10']:.1f} % ({chosen['within_5']:.1f} %) | "
+                f"{drawn['within_10']:.1f} % ({drawn['within_5']:.1f} %) | {drawn['worst_within_10']:.1f} % |\n"
+            )
+    return text + seed_table(results["seeds"])
+
+
+def interval_table(left_out):
+    text = (
+        "\nThe 90 % interval for a family never seen: how often it covers the measurement, as it is and without being "
+        "widened for what lies outside of the measured range, mean over the families.\n\n"
+        "| device | as it is | not widened |\n|---|---:|---:|\n"
+    )
+    for device, title in DEVICES.items():
+        cells = [mean_of(left_out[device], "interval", key) for key in ("covered", "covered_without_doubt")]
+        text += f"| {title} | {cells[0]:.1f} % | {cells[1]:.1f} % |\n"
+    return text
+
+
+def seed_table(seeds):
+    text = (
+        "\n## Single kernels\n\nThe shipped predictor beside one trained from another seed: how far the latencies of single "
+        "kernels differ, of those kernels of the benchmark that carry 95 % of all latency; and the largest difference "
+        "between the C library and torch over all models of the benchmark.\n\n"
+        "| device | kernels | median difference | nine of ten within | other seed: ±10 % (±5 %) | C and torch |\n"
+        "|---|---:|---:|---:|---:|---:|\n"
+    )
+    for device, title in DEVICES.items():
+        found, other = seeds[device], seeds[device]["other_seed"]
+        text += (
+            f"| {title} | {found['kernels']:,} | {found['median_spread']:.1f} % | {found['spread_90']:.1f} % | "
+            f"{other['within_10']:.1f} % ({other['within_5']:.1f} %) | {found['c_from_torch']:.1e} |\n"
+        )
+    return text
+
+
+def baseline_table(baselines, judged, protocol):
+    """judged: {device: {"all": figures of the shipped predictor}}."""
+    text = (
+        "\n## What one would take instead\n\nThe same models, the same splits (`tools/accuracy/baselines.py`): models within "
+        "±10 % (±5 %), all families known, and mean over the families of each left out entirely. The graph network "
+        "learns from 6,000 models of the others when a family is left out.\n\n"
+        "| device | method | known families | family never seen |\n|---|---|---:|---:|\n"
+    )
+    for device, title in DEVICES.items():
+        for name, method in BASELINES.items():
+            known, unseen = (baselines[device][name][split] for split in ("random", "left_out"))
+            text += f"| {title} | {method} | {known['within_10']:.1f} % ({known['within_5']:.1f} %) | "
+            text += f"{unseen['within_10']:.1f} % ({unseen['within_5']:.1f} %) |\n"
+        ours, left_out = judged[device]["all"], protocol["left_out"][device]
+        text += f"| {title} | **this** | {ours['within_10']:.1f} % ({ours['within_5']:.1f} %) | "
+        text += (
+            f"{mean_of(left_out, 'before', 'within_10'):.1f} % ({mean_of(left_out, 'before', 'within_5'):.1f} %) |\n"
+        )
+    return text
+
+
+def rule_table(evidence):
+    """Of a card: what speaks for each fusion rule (choose_rules.py)."""
+    text = (
+        "What each rule is worth (`tools/train/choose_rules.py`): the mean error, in percent of the logarithm, on the family "
+        "whose kernels the rule changes most, left out of a short training. Rules about pairs that no network of the "
+        "benchmark has are as the early official rules say.\n\n"
+        "| rule | obeyed | family | error when obeyed | error when not |\n|---|---|---|---:|---:|\n"
+    )
+    for row in evidence:
+        said = ("yes" if row["obey"] else "no") + (", changed" if row["changed"] else "")
+        text += (
+            f"| {row['rule']} | {said} | {row['family']} | {row['error_obeyed']:.2f} | {row['error_ignored']:.2f} |\n"
+        )
+    return text
