@@ -49,9 +49,9 @@ Written by `make accuracy`; do not edit.
 Share of models whose predicted latency lies within ±5 % and ±10 % of the measured one, median and root mean square of
 the relative error. All figures are out of sample: the judged models are the fifth of the benchmark with
 `crc32(name) % 5 == 0`; the shipped predictors were trained on the others. Settings were chosen on one more fifth of those
-(remainder 1), left out of training for that purpose; the fusion rules are early official ones and were not tuned. The
-judged fifth was looked at after a first short training, for the tables of the predictors before these, for these tables, and
-for a variant of calibration (another constant) that was not taken; no choice was made by it.
+(remainder 1), left out of training for that purpose, the fusion rules (`tools/train/choose_rules.py`) on samples of all but
+the judged fifth. The judged fifth was looked at after a first short training, for the tables of the predictors before these,
+for these tables, and for a variant of calibration (another constant) that was not taken; no choice was made by it.
 The last column: how many measurements the interval covers that each prediction carries.
 
 """
@@ -176,7 +176,9 @@ def card(device, families):
     text += f"| | |\n|---|---|\n| device | {facts['hardware']} |\n| runtime | {facts['runtime']} |\n"
     text += "| unit | milliseconds, batch 1 |\n| file | predictor.nnmeter, embedded in the library |\n\n"
     text += "## Data and method\n\n" + DATA + "\n\n" + METHOD + "\n\n## Fusion rules\n\n" + facts["fusion_rules"]
-    text += "\n\n" + rule_table(facts["rule_evidence"])
+    text += "\n\n" + rule_table(
+        json.loads((ROOT / "devices" / device / "rule_evidence.json").read_text(encoding="utf-8"))
+    )
     text += "\n## Accuracy\n\nOn models never seen in training; by family in [docs/accuracy.md](../../docs/accuracy.md).\n\n"
     text += rows("models", [("all", families["all"])])
     text += "\n## Weak spots\n\n" + "".join(f"- {line}\n" for line in [*facts["weak"], *WEAK])

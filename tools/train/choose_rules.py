@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Chooses the fusion rules of the shipped predictors by what explains the measurements: devices/NAME/fusion_rules.json.
 
-usage: choose_rules.py [--device NAME ...] [--models N] [--steps N] [--jobs N] [--shared FOLDER] [--write]
+usage: choose_rules.py [--device NAME ...] [--rule NAME ...] [--models N] [--steps N] [--jobs N] [--shared FOLDER] [--write]
 
 Every pair of operators that the fusion rules can tell apart and that stands in some benchmark network is tried the other
 way round, and so is MON. Among models of families that training has seen, a network flexible enough explains the
 measurements under almost any rules; what tells rules apart is a family that it has not seen. So each rule is judged by the
-family whose kernels it changes most: left out, with the rule as it is and the other way round. Where the other way is better by MARGIN, more trainings with other
-SEEDS follow, and the rule is changed when each of them is better than the one of the same seed with the rule as it is. After
-a change the other rules may say something else: run it again.
+two families whose kernels it changes most: left out of a short training, with the rule as it is and the other way round. Where
+the other way is better by MARGIN, all families concerned are left out in turn, by trainings from another seed; the rule is
+changed when it is better for those two again and for all of them by LEAST_GAIN on average. After a change the other rules may say
+something else: run it again.
 The fifth kept for the final tables (benchmark.HELD_OUT) is never read. What was measured is printed, and with --write kept
-in device.json, from which the card takes it, with the rules.
+in rule_evidence.json, from which the card takes it, with the rules.
 """
 
 import argparse
@@ -28,14 +29,16 @@ from nn_meter.fit.kernel_table import TableBuilder
 ROOT = Path(__file__).resolve().parents[2]
 # Operators by the names of fusion rules: any may be first, only what works element by element may be fused behind it.
 SECOND = ("add", "mul", "hswish", "bn", "relu", "hardsigmoid", "elementwise")
-FIRST = (
+LEADING = (
     *("conv", "dwconv", "convtrans", "fc", "gap", "maxpool", "avgpool", "concat", "split", "channelshuffle", "se"),
     *("softmax", "reduce", "transpose", "pad", "reshape"),
     *SECOND,
 )
 PROBE = 12  # models per family that tell whether a rule makes a difference at all
-SEEDS = (0, 1, 2)
+FIRST = 2  # families that a rule is judged by
+CONCERNED = 0.05  # share of its kernels that a rule changes in a family for it to be asked
 MARGIN = 0.5  # percentage points of the mean error
+LEAST_GAIN = 0.25
 LARGEST_ERROR = 0.5  # larger ones, of logarithms, count as this
 BATCH = 64
 
@@ -92,24 +95,26 @@ def kernels_of(table):
     return [sorted((rows[table.rows[i]], table.turns[i]) for i in range(*span)) for span in spans]
 
 
-def most_concerned(before, after, families):
-    """The family of which most models get other kernels; "" when none does."""
-    concerned = {}
-    for old, new, family in zip(before, after, families):
-        concerned[family] = concerned.get(family, 0) + len(set(old) ^ set(new)) / len(old)
-    family = max(concerned, key=concerned.get)
-    return family if concerned[family] else ""
+def concerned_families(before, after, families):
+    """The families whose models get other kernels, the most concerned first; [] when none is."""
+    shares = {}
+    for old, new, family in zip(before, after, families, strict=True):
+        changed = len(set(old) ^ set(new)) / (len(set(old)) + len(set(new)))
+        shares.setdefault(family, []).append(changed)
+    means = {family: float(np.mean(values)) for family, values in shares.items()}
+    order = sorted(means, key=means.get, reverse=True)
+    return [family for family in order if means[family] >= CONCERNED or (family == order[0] and means[family] > 0)]
 
 
-def rules_that_matter(sample, rules):
-    """{name of a rule: the family whose kernels it changes most}"""
+def rules_that_matter(sample, rules, wanted):
+    """{name of a rule: the families whose kernels it changes}. wanted: names; all when there are none."""
     lines, concerned = sample.probe(), {}
     table = sample.table(rules, lines)
     before = kernels_of(table)
-    for name in [f"BF_{first}_{second}" for first in FIRST for second in SECOND] + ["MON"]:
+    for name in wanted or [f"BF_{first}_{second}" for first in LEADING for second in SECOND] + ["MON"]:
         other = sample.table(with_rule(rules, name, not obeyed(rules, name)), lines)
-        concerned[name] = most_concerned(before, kernels_of(other), table.families)
-    return {name: family for name, family in concerned.items() if family}
+        concerned[name] = concerned_families(before, kernels_of(other), table.families)
+    return {name: families for name, families in concerned.items() if families}
 
 
 def error_under(job):
@@ -132,44 +137,64 @@ def settings_of(device, sample, steps):
     return chosen
 
 
+class Trial:
+    """Errors of families left out, under the rules as they are and with one of them the other way round."""
+
+    def __init__(self, device, options, pool):
+        self.rules = json.loads((ROOT / "devices" / device / "fusion_rules.json").read_text())
+        self.sample = Sample(device, options.models, options.shared)
+        self.settings = settings_of(device, self.sample, options.steps)
+        self.concerned = rules_that_matter(self.sample, self.rules, options.rule)
+        self.pool, self.known = pool, {}
+
+    def other(self, name):
+        return with_rule(self.rules, name, not obeyed(self.rules, name)) if name else self.rules
+
+    def measure(self, wanted, seed):
+        """Errors of [(rule or "", family)] by (rule, family, seed)."""
+        wanted = [key for key in dict.fromkeys(wanted) if (*key, seed) not in self.known]
+        jobs = [(self.sample, self.other(name), family, self.settings, seed) for name, family in wanted]
+        for key, error in zip(wanted, self.pool.map(error_under, jobs, 1), strict=True):
+            self.known[(*key, seed)] = error
+
+    def gains(self, name, families, seed):
+        """Percentage points that the other way round is better by."""
+        wanted = [(which, family) for family in families for which in ("", name)]
+        self.measure(wanted, seed)
+        return np.array([self.known["", family, seed] - self.known[name, family, seed] for family in families])
+
+    def is_better(self, name):
+        families = self.concerned[name]
+        if self.gains(name, families[:FIRST], 0).mean() < MARGIN:
+            return False
+        gains = self.gains(name, families, 1)
+        print(f"  {name}, other seed: {dict(zip(families, gains.round(2).tolist(), strict=True))}", flush=True)
+        return bool(gains[:FIRST].mean() > 0 and gains.mean() >= LEAST_GAIN)
+
+
 def judge(device, options, pool):
-    """What speaks for each rule that matters, as rows for device.json, and the rules that follow."""
-    rules = json.loads((ROOT / "devices" / device / "fusion_rules.json").read_text())
-    sample = Sample(device, options.models, options.shared)
-    concerned = rules_that_matter(sample, rules)
-    print(f"{device}: {len(sample.latencies)} models, {len(concerned)} rules make a difference", flush=True)
-    settings = settings_of(device, sample, options.steps)
-    other = {name: with_rule(rules, name, not obeyed(rules, name)) for name in concerned}
-    families = sorted(set(concerned.values()))
-    now, otherwise = {family: [] for family in families}, {name: [] for name in concerned}
-    doubtful = list(concerned)
-    for seed in SEEDS:
-        jobs = [(sample, rules, family, settings, seed) for family in families]
-        jobs += [(sample, other[name], concerned[name], settings, seed) for name in doubtful]
-        for errors, error in zip(
-            [now[f] for f in families] + [otherwise[n] for n in doubtful], pool.map(error_under, jobs, 1)
-        ):
-            errors.append(error)
-        doubtful = [name for name in doubtful if np.mean(now[concerned[name]]) - np.mean(otherwise[name]) >= MARGIN]
-        families = [family for family in families if family in {concerned[name] for name in doubtful}]
-    rows, chosen = [], rules
-    for name, family in concerned.items():
-        was, present, trial = obeyed(rules, name), now[family], otherwise[name]
-        change = name in doubtful and all(new < old for new, old in zip(trial, present, strict=True))
+    """What speaks for each rule that matters, as rows for rule_evidence.json, and the rules that follow."""
+    trial = Trial(device, options, pool)
+    print(f"{device}: {len(trial.sample.latencies)} models, {len(trial.concerned)} rules make a difference", flush=True)
+    judges = {name: families[:FIRST] for name, families in trial.concerned.items()}
+    trial.measure(
+        [(rule, family) for name, families in judges.items() for family in families for rule in ("", name)], 0
+    )
+    rows, chosen = [], trial.rules
+    for name, families in judges.items():
+        was, change = obeyed(trial.rules, name), trial.is_better(name)
+        present, other = (np.mean([trial.known[rule, family, 0] for family in families]) for rule in ("", name))
         rows.append(
             {
                 "rule": name,
                 "obey": was != change,
                 "changed": change,
-                "family": family,
-                "error_obeyed": round(float(np.mean(present if was else trial)), 2),
-                "error_ignored": round(float(np.mean(trial if was else present)), 2),
+                "family": ", ".join(families),
+                "error_obeyed": round(float(present if was else other), 2),
+                "error_ignored": round(float(other if was else present), 2),
             }
         )
-        print(
-            f"  {name:20} {'on' if was else 'off':4}{family:14} {present} {trial} {'CHANGED' if change else ''}",
-            flush=True,
-        )
+        print(f"  {json.dumps(rows[-1])}", flush=True)
         if change:
             chosen = with_rule(chosen, name, not was)
     return rows, chosen
@@ -181,10 +206,12 @@ def rules_text(rules):
 
 
 def write(device, rows, chosen):
+    """rule_evidence.json, in which rules that were not tried now keep what was found of them, and fusion_rules.json."""
     folder = ROOT / "devices" / device
-    facts = json.loads((folder / "device.json").read_text())
-    facts["rule_evidence"] = rows
-    (folder / "device.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    path, tried = folder / "rule_evidence.json", {row["rule"] for row in rows}
+    before = json.loads(path.read_text()) if path.exists() else []
+    rows = sorted([row for row in before if row["rule"] not in tried] + rows, key=lambda row: row["rule"])
+    path.write_text("[\n" + ",\n".join(f"  {json.dumps(row)}" for row in rows) + "\n]\n")
     (folder / "fusion_rules.json").write_text(rules_text(chosen))
 
 
@@ -192,6 +219,7 @@ def main():
     devices = sorted(path.parent.name for path in (ROOT / "devices").glob("*/device.json"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", action="append", choices=devices)
+    parser.add_argument("--rule", action="append", metavar="NAME", help="try only these, as BF_conv_relu or MON")
     parser.add_argument("--models", type=int, default=250, help="of each family (default 250)")
     parser.add_argument("--steps", type=int, default=1200, help="of each training (default 1200)")
     parser.add_argument("--jobs", type=int, default=2)
