@@ -177,6 +177,27 @@ static nnm_status describe_members(const nnm_detection *detection, const nnm_ker
   return NNM_OK;
 }
 
+/* Bits of an element where it is a quantised number. */
+static int quantised_bits(nnm_dtype dtype) {
+  bool is_quantised = dtype == NNM_DTYPE_I4 || dtype == NNM_DTYPE_U4 || dtype == NNM_DTYPE_I8 ||
+                      dtype == NNM_DTYPE_U8 || dtype == NNM_DTYPE_I16 || dtype == NNM_DTYPE_U16;
+  return is_quantised ? nnm_dtype_bits(dtype) : 0;
+}
+
+static void describe_quantisation(attribute_list *list, const nnm_detection *detection, const nnm_kernel *kernel) {
+  const nnm_graph *graph = detection->model->graph;
+  const nnm_shapes *shapes = detection->model->shapes;
+  if (!shapes || kernel->core < 0) return;
+  nnm_tensor_id weights = kernel->weight_elements ? nnm_kernel_weights(graph, shapes, kernel) : -1;
+  nnm_tensor_id data = nnm_kernel_data(shapes, kernel);
+  int input = data >= 0 ? quantised_bits(nnm_stored_dtype(graph, shapes, data)) : 0;
+  int weight = weights >= 0 ? quantised_bits(nnm_stored_dtype(graph, shapes, weights)) : 0;
+  if (graph->nodes[kernel->core].op == NNM_OP_MS_MATMUL_NBITS)
+    weight = (int)nnm_attribute_int(&graph->nodes[kernel->core], "bits", 4);
+  if (input) add_attribute(list, "input_bits", input);
+  if (weight) add_attribute(list, "weight_bits", weight);
+}
+
 static nnm_status describe_attributes(const nnm_detection *detection, const nnm_kernel *kernel, nnm_arena *arena,
                                       nnm_kernel_result *out, nnm_error *error) {
   attribute_list list = {.count = 0};
@@ -184,6 +205,7 @@ static nnm_status describe_attributes(const nnm_detection *detection, const nnm_
   if (kernel->compat) describe_compat(&list, kernel->compat);
   else if (nnm_window_of(detection->model->graph, detection->model->shapes, kernel->core, &window))
     describe_window(&list, &window);
+  if (!kernel->compat) describe_quantisation(&list, detection, kernel);
   if (kernel->repeat > 1) add_attribute(&list, "repeat", kernel->repeat);
   nnm_kernel_attribute *attributes = nnm_arena_copy(arena, list.items, list.count, sizeof *list.items);
   if (!attributes) return nnm_fail_memory(error);

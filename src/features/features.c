@@ -16,25 +16,26 @@ static double waste(double value, double unit) { return value > 0 ? log(rounded_
 
 /* ------------------------------------------------------------------- bytes */
 
-/* Of the tensor as it is kept: 8 bits where the file stores it quantised and only says how to read it as float. */
 static double stored_bytes(const nnm_graph *graph, const nnm_shapes *shapes, nnm_tensor_id tensor) {
-  nnm_node_id producer = graph->tensors[tensor].producer;
-  if (producer >= 0 && graph->nodes[producer].op == NNM_OP_DEQUANTIZE_LINEAR && graph->nodes[producer].input_count &&
-      graph->nodes[producer].inputs[0] >= 0)
-    tensor = graph->nodes[producer].inputs[0];
-  return nnm_dtype_bits(shapes->dtypes[tensor]) / 8.0;
+  return nnm_dtype_bits(nnm_stored_dtype(graph, shapes, tensor)) / 8.0;
 }
 
+/* Of the data: not of the indices of a gather, nor of the condition of a choice. */
 static double input_bytes(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel) {
-  return kernel->input_count ? stored_bytes(graph, shapes, kernel->inputs[0]) : 4;
+  bool is_choice = kernel->core >= 0 && graph->nodes[kernel->core].op == NNM_OP_WHERE;
+  if ((kernel->type == NNM_KERNEL_GATHER || is_choice) && kernel->output >= 0)
+    return stored_bytes(graph, shapes, kernel->output);
+  nnm_tensor_id data = nnm_kernel_data(shapes, kernel);
+  return data < 0 ? 4 : stored_bytes(graph, shapes, data);
 }
 
-/* Of the core's second operand where it has one (the weights of a layer), else as wide as the input. */
+/* Of a layer's weights, else as wide as the input. */
 static double weight_bytes(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel) {
   const nnm_node *core = kernel->core < 0 ? NULL : &graph->nodes[kernel->core];
-  if (kernel->weight_elements && core && core->input_count > 1 && core->inputs[1] >= 0)
-    return stored_bytes(graph, shapes, core->inputs[1]);
-  return input_bytes(graph, shapes, kernel);
+  if (core && core->op == NNM_OP_MS_MATMUL_NBITS) return (double)nnm_attribute_int(core, "bits", 4) / 8;
+  if (core && core->op == NNM_OP_MS_MATMUL_BNB4) return 0.5;
+  nnm_tensor_id weights = kernel->weight_elements ? nnm_kernel_weights(graph, shapes, kernel) : -1;
+  return weights < 0 ? input_bytes(graph, shapes, kernel) : stored_bytes(graph, shapes, weights);
 }
 
 /* ------------------------------------------------------------------ groups */
@@ -132,7 +133,8 @@ static void put_product(const nnm_geometry *g, const nnm_kernel *kernel, double 
   double area = window_area(g), depth = product_depth(g), pixels = output_positions(g);
   double channels = (double)g->output_channels;
   double threads = pixels * ceil(channels / 4);
-  bool is_layer = kernel->weight_elements > 0 || kernel->type == NNM_KERNEL_MATMUL;
+  bool is_layer =
+      kernel->weight_elements > 0 || kernel->type == NNM_KERNEL_MATMUL || kernel->type == NNM_KERNEL_ATTENTION;
   out[NNM_FEATURE_PIXELS] = (float)log_of(pixels);
   out[NNM_FEATURE_DEPTH] = (float)log_of(depth);
   out[NNM_FEATURE_PATCHES] = kernel->type == NNM_KERNEL_CONV ? (float)log_of(nnm_window_elements(kernel, g)) : 0;
@@ -173,7 +175,10 @@ static double output_count(const nnm_graph *graph, const nnm_kernel *kernel) {
   double count = kernel->core < 0 ? 1 : graph->nodes[kernel->core].output_count;
   if (kernel->type != NNM_KERNEL_SPLIT || count > 1) return kernel->type == NNM_KERNEL_SPLIT ? count : 1;
   count = 0;
-  for (size_t i = 0; i < kernel->member_count; i++) count += graph->nodes[kernel->members[i]].op == NNM_OP_SLICE;
+  for (size_t i = 0; i < kernel->member_count; i++) {
+    int32_t op = graph->nodes[kernel->members[i]].op;
+    count += op == NNM_OP_SLICE || op == NNM_OP_GATHER;
+  }
   return count > 1 ? count : 1;
 }
 

@@ -71,8 +71,8 @@ static void from_tensors(const nnm_graph *graph, const nnm_shapes *shapes, const
         multiply(multiply(input.batch, input.height), multiply(input.width, input.channels)))
       input = image_of(shape_of(shapes, kernel->inputs[i]), layout);
   image output = image_of(shape_of(shapes, kernel->output), layout);
-  /* what is shuffled is read as a tensor of one more axis */
-  if (kernel->type == NNM_KERNEL_CHANNELSHUFFLE) input = output;
+  /* what is shuffled is read as a tensor of one more axis, what is normalised perhaps as groups */
+  if (kernel->type == NNM_KERNEL_CHANNELSHUFFLE || kernel->type == NNM_KERNEL_NORM) input = output;
   out->batch = input.batch;
   out->input_height = input.height;
   out->input_width = input.width;
@@ -97,6 +97,28 @@ static void from_product(const nnm_shapes *shapes, const nnm_kernel *kernel, nnm
   out->input_width = out->output_width = 1;
   out->input_channels = kernel->multiply_adds / elements;
   out->output_channels = columns;
+}
+
+/* Attention: a stack of matrices for each head of each image, as many rows as queries; what it multiplies for one element
+ * of the result stands for the number of keys, whatever is done inside. A recurrent layer: a row for each step. */
+static bool from_rows(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel, nnm_geometry *out) {
+  if ((kernel->type != NNM_KERNEL_ATTENTION && kernel->type != NNM_KERNEL_RECURRENT) || kernel->core < 0) return false;
+  nnm_rows rows;
+  const nnm_node *core = &graph->nodes[kernel->core];
+  if (!nnm_rows_of(graph, shapes, kernel->core, &rows)) { /* spelt out: the softmax has a row for each query */
+    nnm_shape scores = shape_of(shapes, core->output_count ? core->outputs[0] : -1);
+    if (kernel->type != NNM_KERNEL_ATTENTION || scores.rank < 2) return false;
+    rows.rows = at_least_one(scores.dims[scores.rank - 2]);
+    rows.stacks = nnm_shape_elements(scores) / rows.rows / at_least_one(scores.dims[scores.rank - 1]);
+    rows.columns = kernel->output_elements / at_least_one(multiply(rows.stacks, rows.rows));
+  }
+  out->batch = rows.stacks;
+  out->input_height = out->output_height = rows.rows;
+  out->input_width = out->output_width = 1;
+  out->output_channels = rows.columns;
+  int64_t outputs = multiply(multiply(rows.stacks, rows.rows), rows.columns);
+  out->input_channels = kernel->multiply_adds / at_least_one(outputs);
+  return true;
 }
 
 /* A global pooling hands on one value for each channel, with the axes of the image or without them. */
@@ -137,7 +159,9 @@ void nnm_kernel_geometry(const nnm_graph *graph, const nnm_shapes *shapes, const
   bool is_product = kernel->type == NNM_KERNEL_FC || kernel->type == NNM_KERNEL_MATMUL;
   if (kernel->type != NNM_KERNEL_SE && kernel->core >= 0 && nnm_window_of(graph, shapes, kernel->core, &window))
     from_window(&window, out);
-  else if (is_product && kernel->core >= 0 && graph->nodes[kernel->core].output_count)
+  else if (from_rows(graph, shapes, kernel, out)) {
+    /* done */
+  } else if (is_product && kernel->core >= 0 && graph->nodes[kernel->core].output_count)
     from_product(shapes, kernel, graph->nodes[kernel->core].outputs[0], out);
   else from_tensors(graph, shapes, kernel, out);
   if (kernel->type == NNM_KERNEL_GLOBAL_AVGPOOL) after_pooling(out);

@@ -26,14 +26,38 @@ static int64_t convolution_weights(const nnm_window *window) {
 }
 
 /* The largest constant operand: the matrix, however it is laid out. */
-static int64_t largest_constant(const nnm_shapes *shapes, const nnm_node *node) {
-  int64_t largest = 0;
+static nnm_tensor_id largest_constant(const nnm_shapes *shapes, const nnm_node *node) {
+  nnm_tensor_id largest = -1;
   for (uint32_t i = 0; i < node->input_count; i++) {
-    if (node->inputs[i] < 0 || !shapes->constant[node->inputs[i]]) continue;
-    int64_t elements = elements_of(shapes, node->inputs[i]);
-    if (elements > largest) largest = elements;
+    nnm_tensor_id tensor = node->inputs[i];
+    if (tensor < 0 || !shapes->constant[tensor]) continue;
+    if (largest < 0 || elements_of(shapes, tensor) > elements_of(shapes, largest)) largest = tensor;
   }
   return largest;
+}
+
+nnm_tensor_id nnm_kernel_weights(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel) {
+  return kernel->core < 0 ? -1 : largest_constant(shapes, &graph->nodes[kernel->core]);
+}
+
+nnm_tensor_id nnm_kernel_data(const nnm_shapes *shapes, const nnm_kernel *kernel) {
+  nnm_tensor_id largest = kernel->input_count ? kernel->inputs[0] : -1;
+  for (size_t i = 1; i < kernel->input_count; i++)
+    if (elements_of(shapes, kernel->inputs[i]) > elements_of(shapes, largest)) largest = kernel->inputs[i];
+  return largest;
+}
+
+/* Weights packed into blocks of a few bits: attributes tell how many there are. */
+static int64_t packed_weights(const nnm_node *node) {
+  int64_t rows = nnm_attribute_int(node, "K", 0), columns = nnm_attribute_int(node, "N", 0);
+  return rows > 0 && columns > 0 ? multiply_saturating(rows, columns) : 0;
+}
+
+/* Of a table of constants only the rows that are asked for are read. */
+static int64_t rows_of_table(const nnm_shapes *shapes, const nnm_node *node) {
+  bool is_table =
+      node->input_count > 1 && node->output_count && node->inputs[0] >= 0 && shapes->constant[node->inputs[0]];
+  return is_table ? elements_of(shapes, node->outputs[0]) : 0;
 }
 
 /* Biases are left out: whether a file has them depends on how it was exported, and they cost next to nothing. */
@@ -42,9 +66,14 @@ static int64_t weights_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_
   nnm_work work = nnm_op_work((nnm_op)node->op);
   nnm_window window;
   if (work == NNM_WORK_CONVOLUTION && nnm_window_of(graph, shapes, id, &window)) return convolution_weights(&window);
+  nnm_rows rows;
+  if (work == NNM_WORK_RECURRENT && nnm_rows_of(graph, shapes, id, &rows)) return rows.weights;
+  if (node->op == NNM_OP_GATHER) return rows_of_table(shapes, node);
   if (work != NNM_WORK_MATRIX && work != NNM_WORK_RECURRENT) return 0;
+  if (node->op == NNM_OP_MS_MATMUL_NBITS || node->op == NNM_OP_MS_MATMUL_BNB4) return packed_weights(node);
   int64_t channels = nnm_attribute_int(node, "output_channels", 0);
-  if (channels <= 0 || !node->input_count || node->inputs[0] < 0) return largest_constant(shapes, node);
+  if (channels <= 0 || !node->input_count || node->inputs[0] < 0)
+    return elements_of(shapes, largest_constant(shapes, node));
   nnm_shape shape = shapes->tensors[node->inputs[0]];
   return shape.rank > 0 ? multiply_saturating(channels, shape.dims[shape.rank - 1]) : 0;
 }

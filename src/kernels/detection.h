@@ -1,8 +1,8 @@
 /* What the steps of kernel detection share. The steps, in order:
  *   activity  in what order nodes run, which of them are mere views, who reads what
  *   units     one unit for each node that costs something
- *   patterns  several units that are one operator (hard swish, squeeze-and-excite) become one; what a converter folds
- *             into weights (batch normalisation, biases) joins the unit it is folded into
+ *   patterns  several units that are one operator (hard swish, squeeze-and-excite, attention) become one; what a
+ *             converter folds into weights (batch normalisation, biases) joins the unit it is folded into
  *   fusion    chains of units that the device's rules run as one kernel
  *   describe  the kernels as later stages see them
  * All arrays live in the scratch arena, which is gone when detection is done. */
@@ -63,8 +63,17 @@ nnm_unit_id nnm_join_units(nnm_kernel_search *d, nnm_unit_id a, nnm_unit_id b);
 /* Whether `reader` alone reads what `unit` makes. */
 bool nnm_only_read_by(const nnm_kernel_search *d, nnm_unit_id unit, nnm_unit_id reader);
 
-/* patterns.c: to be called for each node in execution order */
+/* The number that a constant of one element holds; false when the file does not have it. */
+bool nnm_only_number(const nnm_kernel_search *d, nnm_tensor_id tensor, double *out);
+/* Whether nothing outside of these units reads what they make, the result of the first excepted. */
+bool nnm_is_closed(const nnm_kernel_search *d, const nnm_unit_id *units, int count);
+
+/* patterns.c, shuffle.c, attention.c: each to be called for each node in execution order */
 void nnm_match_patterns(nnm_kernel_search *d, nnm_node_id node);
+void nnm_match_channel_shuffle(nnm_kernel_search *d, nnm_node_id node);
+void nnm_match_attention(nnm_kernel_search *d, nnm_node_id node);
+/* quantisation.c: likewise, after the patterns */
+void nnm_fold_dequantisation(nnm_kernel_search *d, nnm_node_id node);
 /* folding.c: likewise, after the patterns; once more with scalars when all patterns are found */
 void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id node, bool scalars);
 /* folding.c: the slices that cut one tensor into parts become one split */

@@ -17,6 +17,7 @@ static nnm_tensor_id constant_operand(const nnm_kernel_search *d, const nnm_node
 }
 
 static int32_t channel_axis(const nnm_node *node, nnm_shape shape, nnm_role front) {
+  if (front == NNM_ROLE_FC) return shape.rank - 1;
   bool is_image = shape.rank > 3 || front == NNM_ROLE_CONV || front == NNM_ROLE_DWCONV || front == NNM_ROLE_CONVTRANS;
   return is_image && node->layout == NNM_CHANNELS_FIRST ? 1 : shape.rank - 1;
 }
@@ -58,13 +59,14 @@ static bool may_fold(const nnm_kernel_search *d, nnm_role front, bool is_bn) {
          nnm_fusion_rules_ask(d->rules, nnm_roles[front].rule_name, "bn") != NNM_FUSION_DENIED;
 }
 
-/* A scale with a shift behind it is a batch normalisation, also with no layer in front. */
-static bool is_lone_scale(const nnm_kernel_search *d, nnm_unit_id front, const nnm_node *shift) {
+/* A scale and a shift, in either order, are a batch normalisation, also with no layer in front. */
+static bool is_lone_bn(const nnm_kernel_search *d, nnm_unit_id front, const nnm_node *second) {
   const nnm_unit *unit = &d->units[front];
-  if (unit->role != NNM_ROLE_ELEMENTWISE || unit->input >= 0 || !is_shift(shift->op)) return false;
-  const nnm_node *scale = &d->graph->nodes[unit->core];
-  return is_scale(scale->op) && is_affine(d, scale, NNM_ROLE_ELEMENTWISE, false) &&
-         is_affine(d, shift, NNM_ROLE_ELEMENTWISE, false);
+  if (unit->role != NNM_ROLE_ELEMENTWISE || unit->input >= 0) return false;
+  const nnm_node *first = &d->graph->nodes[unit->core];
+  bool is_pair = (is_scale(first->op) && is_shift(second->op)) || (is_shift(first->op) && is_scale(second->op));
+  return is_pair && is_affine(d, first, NNM_ROLE_ELEMENTWISE, false) &&
+         is_affine(d, second, NNM_ROLE_ELEMENTWISE, false);
 }
 
 void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id n, bool scalars) {
@@ -75,7 +77,7 @@ void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id n, bool scalars) {
   nnm_unit_id front = nnm_unit_making(d, operand);
   if (front < 0 || front == id || d->units[front].output != operand || d->units[front].block != node->block) return;
   nnm_unit layer = d->units[front], folded = d->units[id];
-  bool is_bn = is_scale(node->op) || node->op == NNM_OP_BATCH_NORMALIZATION, lone = is_lone_scale(d, front, node);
+  bool is_bn = is_scale(node->op) || node->op == NNM_OP_BATCH_NORMALIZATION, lone = is_lone_bn(d, front, node);
   if (!lone && (!can_take(layer.role) || !is_affine(d, node, layer.role, scalars) || !may_fold(d, layer.role, is_bn)))
     return;
   if (!nnm_only_read_by(d, front, id)) return;
@@ -87,7 +89,7 @@ void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id n, bool scalars) {
   unit->input = layer.input;
   unit->output = folded.output;
   unit->shown_output = -1;
-  unit->has_bn = layer.has_bn || (is_bn && layer.role != NNM_ROLE_BN);
+  unit->has_bn = layer.has_bn || (is_bn && unit->role != NNM_ROLE_BN);
 }
 
 /* ------------------------------------------------------------------ slices */
@@ -97,9 +99,24 @@ typedef struct cut {
   int64_t start, length;
 } cut;
 
+/* Taking one constant index of an axis cuts out a piece of length 1. */
+static bool read_index(const nnm_kernel_search *d, const nnm_node *node, cut *out) {
+  if (node->op != NNM_OP_GATHER || node->input_count < 2 || node->inputs[0] < 0 || node->inputs[1] < 0) return false;
+  nnm_shape whole = d->shapes->tensors[node->inputs[0]];
+  int64_t axis = nnm_attribute_int(node, "axis", 0);
+  double index;
+  if (axis < 0) axis += whole.rank;
+  if (axis < 0 || axis >= whole.rank || !nnm_only_number(d, node->inputs[1], &index) || !(index > -1e9 && index < 1e9))
+    return false;
+  int64_t start = (int64_t)index;
+  *out = (cut){(int32_t)axis, start < 0 ? start + whole.dims[axis] : start, 1};
+  return out->start >= 0;
+}
+
 /* What a Slice cuts out; false unless it is a contiguous piece along one axis. */
 static bool read_cut(const nnm_kernel_search *d, nnm_node_id n, cut *out) {
   const nnm_node *node = &d->graph->nodes[n];
+  if (node->op == NNM_OP_GATHER) return read_index(d, node, out);
   if (node->op != NNM_OP_SLICE || node->inputs[0] < 0) return false;
   nnm_shape whole = d->shapes->tensors[node->inputs[0]], part = d->shapes->tensors[node->outputs[0]];
   if (whole.rank < 1 || whole.rank != part.rank) return false;
@@ -123,7 +140,8 @@ static bool read_cut(const nnm_kernel_search *d, nnm_node_id n, cut *out) {
   return out->start >= 0;
 }
 
-/* Whether all readers of a root are slices that follow each other without gap or overlap, in the order they are read. */
+/* Whether all readers of a root are slices (or take an index each) that follow each other without gap or overlap, in the
+ * order they are read. */
 static bool is_partition(const nnm_kernel_search *d, nnm_tensor_id root) {
   uint32_t first = d->reader_start[root], end = d->reader_start[root + 1];
   int64_t reached = 0;
@@ -146,7 +164,7 @@ static bool is_partition(const nnm_kernel_search *d, nnm_tensor_id root) {
 void nnm_group_slices(nnm_kernel_search *d) {
   for (nnm_tensor_id t = 0; t < d->graph->tensor_count; t++) {
     uint32_t first = d->reader_start[t], end = d->reader_start[t + 1];
-    if (end - first < 2 || d->graph->nodes[d->readers[first]].op != NNM_OP_SLICE || !is_partition(d, t)) continue;
+    if (end - first < 2 || !is_partition(d, t)) continue;
     nnm_unit_id id = d->unit_of[d->readers[first]];
     nnm_unit split = d->units[id];
     for (uint32_t i = first + 1; i < end; i++) id = nnm_join_units(d, id, d->unit_of[d->readers[i]]);

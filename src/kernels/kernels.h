@@ -47,6 +47,12 @@ nnm_status nnm_detect_kernels(const nnm_graph *graph, const nnm_shapes *shapes, 
                               nnm_kernels **out, nnm_error *error);
 void nnm_kernels_free(nnm_kernels *kernels); /* NULL is fine */
 
+/* The largest constant operand of the kernel's core: a layer's weights, an embedding's table; -1: none. */
+nnm_tensor_id nnm_kernel_weights(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel);
+
+/* The largest input of the kernel, the first of equals: what is worked on, rather than a scale or a mask; -1: none. */
+nnm_tensor_id nnm_kernel_data(const nnm_shapes *shapes, const nnm_kernel *kernel);
+
 /* Fills type, core, inputs, output and the counts from name and members, for kernels that nnm_detect_kernels did not
  * make; any set of nodes will do. output: the last member's. */
 nnm_status nnm_describe_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,

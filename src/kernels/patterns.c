@@ -2,11 +2,12 @@
  *
  * A pattern is the expression that its last node computes, in prefix order: MUL, X, SIGMOID, X is x * Sigmoid(x).
  * Patterns are tried for each node in execution order and build on each other: what one has found (a hard sigmoid) is
- * one operator to the next (a squeeze-and-excite gate). Each try looks at no more nodes than the pattern has symbols. */
+ * one operator to the next (a squeeze-and-excite gate). A part that is written in several ways is a symbol with a row of
+ * `parts` for each of them. A try takes a bounded number of steps, so that matching stays linear in nodes. */
 #include "kernels/detection.h"
 
 /* What may stand in a pattern. X: the block's input, the same tensor wherever it stands. C: any constant; S: a constant
- * of one element. The rest are operators. */
+ * of one element. The rest are operators, and at the end the parts. */
 typedef enum symbol {
   END = 0,
   X,
@@ -16,29 +17,49 @@ typedef enum symbol {
   MUL,
   SUB,
   DIV,
-  MUL_DIV, /* two operands; MUL_DIV: either */
+  MUL_DIV, /* either */
+  MAXIMUM,
+  MINIMUM,
+  SQUARED_DIFFERENCE, /* the last operator of two operands */
   SQUARE,
   CUBE,
   ROOT,
   INVERSE_ROOT,
   RECIPROCAL,
+  NEGATIVE,
+  EXP,
+  LOG,
+  CAST,
   CLIP,
   SIGMOID,
   HARD_SIGMOID,
   TANH,
   SOFTPLUS,
   ERF,
-  MEAN,
+  MEAN,      /* over some axes, as ReduceMean or as a sum divided */
+  TOTAL,     /* sum over some axes */
+  LARGEST,   /* over some axes */
   GATE,      /* sigmoid or hard sigmoid */
   GELU_GATE, /* 1 + erf(x / sqrt 2), or its approximation with tanh */
   ACT,       /* any activation */
   DENSE,     /* 1x1 convolution or fully connected layer */
   POOL,      /* global average pooling */
-  NORMED,    /* layer or RMS normalisation, perhaps scaled already */
+  NORMED,    /* normalised by its own mean and variance, perhaps scaled already */
+  FIRST_PART,
+  CUBED = FIRST_PART,
+  GELU_SUM,      /* x + 0.044715 x^3 */
+  PEAK,          /* the largest value, which softmax subtracts */
+  EXPONENTIAL,   /* of softmax */
+  VARIANCE,      /* of x */
+  LAYER_INVERSE, /* 1 / sqrt(variance + epsilon) */
+  LAYER_SCALE,   /* the same, times gamma if that has been multiplied in */
+  LAYER_SHIFT,   /* beta - mean * scale */
+  RMS_INVERSE,
+  RMS_SCALE,
   SYMBOL_COUNT
 } symbol;
 
-enum { MOST_SYMBOLS = 20 };
+enum { MOST_SYMBOLS = 20, MOST_UNITS = 24, MOST_STEPS = 500 };
 
 typedef struct pattern {
   uint8_t role; /* of what is found; NNM_ROLE_COUNT: the role that the matched NORMED has */
@@ -46,6 +67,9 @@ typedef struct pattern {
 } pattern;
 
 static const pattern patterns[] = {
+    {NNM_ROLE_MEAN, {MUL_DIV, TOTAL, X, S}},
+    {NNM_ROLE_RELU, {MINIMUM, MAXIMUM, X, S, S}},
+    {NNM_ROLE_RELU, {MAXIMUM, MINIMUM, X, S, S}},
     {NNM_ROLE_HARDSIGMOID, {MUL_DIV, CLIP, ADD, X, S, S}},
     {NNM_ROLE_HARDSIGMOID, {CLIP, ADD, MUL_DIV, X, S, S}},
     {NNM_ROLE_HSWISH, {MUL, X, HARD_SIGMOID, X}},
@@ -53,27 +77,69 @@ static const pattern patterns[] = {
     {NNM_ROLE_HSWISH, {MUL, MUL_DIV, X, S, CLIP, ADD, X, S}},
     {NNM_ROLE_SWISH, {MUL, X, SIGMOID, X}},
     {NNM_ROLE_SWISH, {MUL, X, SIGMOID, MUL, X, S}},
+    {NNM_ROLE_SWISH, {DIV, X, ADD, EXP, NEGATIVE, X, S}},
+    {NNM_ROLE_SOFTPLUS, {LOG, ADD, EXP, X, S}},
     {NNM_ROLE_MISH, {MUL, X, TANH, SOFTPLUS, X}},
     {NNM_ROLE_GELU_GATE, {ADD, ERF, MUL_DIV, X, S, S}},
-    {NNM_ROLE_GELU_GATE, {ADD, TANH, MUL, ADD, X, MUL, CUBE, X, S, S, S}},
-    {NNM_ROLE_GELU_GATE, {ADD, TANH, MUL, ADD, X, MUL, MUL, MUL, X, X, X, S, S, S}},
+    {NNM_ROLE_GELU_GATE, {ADD, TANH, MUL, GELU_SUM, S, S}},
+    {NNM_ROLE_GELU_GATE, {ADD, TANH, MUL, MUL, X, S, ADD, MUL, SQUARE, X, S, S, S}},
     {NNM_ROLE_GELU, {MUL, MUL, X, GELU_GATE, X, S}},
     {NNM_ROLE_GELU, {MUL, X, MUL, GELU_GATE, X, S}},
     {NNM_ROLE_GELU, {MUL, MUL, X, S, GELU_GATE, X}},
-    {NNM_ROLE_LAYERNORM, {DIV, SUB, X, MEAN, X, ROOT, ADD, MEAN, SQUARE, SUB, X, MEAN, X, C}},
-    {NNM_ROLE_LAYERNORM, {MUL, SUB, X, MEAN, X, INVERSE_ROOT, ADD, MEAN, SQUARE, SUB, X, MEAN, X, C}},
-    {NNM_ROLE_LAYERNORM, {MUL, SUB, X, MEAN, X, RECIPROCAL, ROOT, ADD, MEAN, SQUARE, SUB, X, MEAN, X, C}},
+    {NNM_ROLE_SOFTMAX, {DIV, EXPONENTIAL, TOTAL, EXPONENTIAL}},
+    {NNM_ROLE_LAYERNORM, {DIV, SUB, X, MEAN, X, ROOT, ADD, VARIANCE, C}},
+    {NNM_ROLE_LAYERNORM, {MUL, SUB, X, MEAN, X, LAYER_SCALE}},
+    {NNM_ROLE_LAYERNORM, {ADD, MUL, X, LAYER_SCALE, LAYER_SHIFT}},
+    {NNM_ROLE_LAYERNORM, {SUB, MUL, X, LAYER_SCALE, MUL, MEAN, X, LAYER_SCALE}},
     {NNM_ROLE_RMSNORM, {DIV, X, ROOT, ADD, MEAN, SQUARE, X, C}},
-    {NNM_ROLE_RMSNORM, {MUL, X, INVERSE_ROOT, ADD, MEAN, SQUARE, X, C}},
-    {NNM_ROLE_RMSNORM, {MUL, X, RECIPROCAL, ROOT, ADD, MEAN, SQUARE, X, C}},
-    {NNM_ROLE_RMSNORM, {MUL, X, DIV, C, ROOT, ADD, MEAN, SQUARE, X, C}},
+    {NNM_ROLE_RMSNORM, {MUL, X, RMS_SCALE}},
     {NNM_ROLE_COUNT, {MUL, NORMED, X, C}},
     {NNM_ROLE_COUNT, {ADD, NORMED, X, C}},
+    {NNM_ROLE_COUNT, {CAST, NORMED, X}},
     {NNM_ROLE_SE, {MUL, X, GATE, DENSE, ACT, DENSE, POOL, X}},
     {NNM_ROLE_SE, {MUL, X, GATE, DENSE, DENSE, POOL, X}},
 };
 
-static bool is_binary(symbol s) { return s >= ADD && s <= MUL_DIV; }
+typedef struct part {
+  uint8_t symbol; /* what may also be written as the others; rows of one symbol stand together */
+  uint8_t symbols[MOST_SYMBOLS];
+} part;
+
+static const part parts[] = {
+    {CUBED, {CUBE, X}},
+    {CUBED, {MUL, SQUARE, X, X}},
+    {GELU_SUM, {ADD, X, MUL, CUBED, S}},
+    {GELU_SUM, {ADD, X, MUL, X, MUL, X, MUL, X, S}},
+    {PEAK, {LARGEST, X}},
+    {PEAK, {MAXIMUM, LARGEST, X, C}},
+    {EXPONENTIAL, {EXP, SUB, X, PEAK}},
+    {EXPONENTIAL, {EXP, X}},
+    {VARIANCE, {MEAN, SQUARE, SUB, X, MEAN, X}},
+    {VARIANCE, {MEAN, SQUARED_DIFFERENCE, X, MEAN, X}},
+    {VARIANCE, {SUB, MEAN, SQUARE, X, SQUARE, MEAN, X}},
+    {VARIANCE, {MAXIMUM, SUB, MEAN, SQUARE, X, SQUARE, MEAN, X, C}},
+    {LAYER_INVERSE, {INVERSE_ROOT, ADD, VARIANCE, C}},
+    {LAYER_INVERSE, {RECIPROCAL, ROOT, ADD, VARIANCE, C}},
+    {LAYER_INVERSE, {DIV, C, ROOT, ADD, VARIANCE, C}},
+    {LAYER_SCALE, {LAYER_INVERSE}},
+    {LAYER_SCALE, {MUL, LAYER_INVERSE, C}},
+    {LAYER_SHIFT, {SUB, C, MUL, MEAN, X, LAYER_SCALE}},
+    {LAYER_SHIFT, {ADD, MUL, NEGATIVE, MEAN, X, LAYER_SCALE, C}},
+    {LAYER_SHIFT, {MUL, NEGATIVE, MEAN, X, LAYER_SCALE}},
+    {RMS_INVERSE, {INVERSE_ROOT, ADD, MEAN, SQUARE, X, C}},
+    {RMS_INVERSE, {RECIPROCAL, ROOT, ADD, MEAN, SQUARE, X, C}},
+    {RMS_INVERSE, {DIV, C, ROOT, ADD, MEAN, SQUARE, X, C}},
+    {RMS_SCALE, {RMS_INVERSE}},
+    {RMS_SCALE, {MUL, RMS_INVERSE, C}},
+};
+
+static bool is_binary(symbol s) { return s >= ADD && s <= SQUARED_DIFFERENCE; }
+
+/* An operand may stand on either side. */
+static bool commutes(int32_t op) {
+  return op == NNM_OP_ADD || op == NNM_OP_MUL || op == NNM_OP_MAX || op == NNM_OP_MIN ||
+         op == NNM_OP_SQUARED_DIFFERENCE;
+}
 
 /* ------------------------------------------------- which units fit a symbol */
 
@@ -81,12 +147,8 @@ static bool is_binary(symbol s) { return s >= ADD && s <= MUL_DIV; }
 static bool has_exponent(const nnm_kernel_search *d, const nnm_node *node, double expected) {
   if (node->op != NNM_OP_POW || node->input_count != 2 || node->inputs[1] < 0 || !d->shapes->constant[node->inputs[1]])
     return false;
-  const nnm_value *value = d->shapes->values[node->inputs[1]];
-  if (value)
-    return value->count == 1 && (value->is_float ? value->as.numbers[0] : (double)value->as.integers[0]) == expected;
-  const nnm_constant *constant = d->graph->tensors[node->inputs[1]].constant;
   double number;
-  return !constant || !nnm_constant_float(constant, 0, &number) || number == expected;
+  return !nnm_only_number(d, node->inputs[1], &number) || number == expected;
 }
 
 static bool is_square(const nnm_kernel_search *d, const nnm_node *node) {
@@ -105,30 +167,44 @@ static bool is_dense(const nnm_kernel_search *d, const nnm_unit *unit) {
   return true;
 }
 
+static bool is_clip(int32_t op) {
+  return op == NNM_OP_CLIP || op == NNM_OP_RELU6 || op == NNM_OP_MIN || op == NNM_OP_MAX;
+}
+
 static bool is_activation(const nnm_unit *unit) {
   return unit->role == NNM_ROLE_RELU || nnm_roles[unit->role].kernel == NNM_KERNEL_HSWISH ||
          unit->role == NNM_ROLE_HARDSIGMOID;
 }
 
+/* Symbols that are one operator. */
+static const int32_t ops_of_symbols[FIRST_PART] = {
+    [ADD] = NNM_OP_ADD,
+    [MUL] = NNM_OP_MUL,
+    [SUB] = NNM_OP_SUB,
+    [DIV] = NNM_OP_DIV,
+    [MAXIMUM] = NNM_OP_MAX,
+    [MINIMUM] = NNM_OP_MIN,
+    [SQUARED_DIFFERENCE] = NNM_OP_SQUARED_DIFFERENCE,
+    [RECIPROCAL] = NNM_OP_RECIPROCAL,
+    [NEGATIVE] = NNM_OP_NEG,
+    [EXP] = NNM_OP_EXP,
+    [LOG] = NNM_OP_LOG,
+    [CAST] = NNM_OP_CAST,
+    [SIGMOID] = NNM_OP_SIGMOID,
+    [TANH] = NNM_OP_TANH,
+    [ERF] = NNM_OP_ERF,
+    [TOTAL] = NNM_OP_REDUCE_SUM,
+    [LARGEST] = NNM_OP_REDUCE_MAX,
+};
+
 static bool fits_operator(const nnm_kernel_search *d, const nnm_node *node, symbol s) {
   switch (s) {
-  case ADD: return node->op == NNM_OP_ADD;
-  case MUL: return node->op == NNM_OP_MUL;
-  case SUB: return node->op == NNM_OP_SUB;
-  case DIV: return node->op == NNM_OP_DIV;
   case MUL_DIV: return node->op == NNM_OP_MUL || node->op == NNM_OP_DIV;
   case SQUARE: return is_square(d, node);
   case CUBE: return has_exponent(d, node, 3);
   case ROOT: return node->op == NNM_OP_SQRT || has_exponent(d, node, 0.5);
   case INVERSE_ROOT: return node->op == NNM_OP_RSQRT || has_exponent(d, node, -0.5);
-  case RECIPROCAL: return node->op == NNM_OP_RECIPROCAL;
-  case CLIP: return node->op == NNM_OP_CLIP || node->op == NNM_OP_RELU6;
-  case SIGMOID: return node->op == NNM_OP_SIGMOID;
-  case TANH: return node->op == NNM_OP_TANH;
-  case SOFTPLUS: return node->op == NNM_OP_SOFTPLUS;
-  case ERF: return node->op == NNM_OP_ERF;
-  case MEAN: return node->op == NNM_OP_REDUCE_MEAN;
-  default: return false;
+  default: return s < FIRST_PART && ops_of_symbols[s] && node->op == ops_of_symbols[s];
   }
 }
 
@@ -141,7 +217,10 @@ static bool fits(const nnm_kernel_search *d, const nnm_unit *unit, symbol s) {
   case ACT: return is_activation(unit) || node->op == NNM_OP_SIGMOID || node->op == NNM_OP_TANH;
   case DENSE: return is_dense(d, unit);
   case POOL: return unit->role == NNM_ROLE_GAP;
-  case NORMED: return unit->role == NNM_ROLE_LAYERNORM || unit->role == NNM_ROLE_RMSNORM || unit->role == NNM_ROLE_NORM;
+  case NORMED: return nnm_roles[unit->role].kernel == NNM_KERNEL_NORM;
+  case MEAN: return unit->role == NNM_ROLE_MEAN || (unit->input < 0 && node->op == NNM_OP_REDUCE_MEAN);
+  case SOFTPLUS: return unit->role == NNM_ROLE_SOFTPLUS;
+  case CLIP: return unit->role == NNM_ROLE_RELU && is_clip(node->op);
   default: return unit->input < 0 && fits_operator(d, node, s);
   }
 }
@@ -150,9 +229,10 @@ static bool fits(const nnm_kernel_search *d, const nnm_unit *unit, symbol s) {
 
 typedef struct match {
   const nnm_kernel_search *d;
-  const uint8_t *at;               /* the symbol to match next */
-  nnm_tensor_id x;                 /* what X stands for; -1: nothing yet */
-  nnm_unit_id units[MOST_SYMBOLS]; /* matched, each once */
+  const uint8_t *at;             /* the symbol to match next */
+  int *steps;                    /* that are left to this try */
+  nnm_tensor_id x;               /* what X stands for; -1: nothing yet */
+  nnm_unit_id units[MOST_UNITS]; /* matched, each once */
   int count;
   nnm_role normed; /* role of the unit that matched NORMED */
 } match;
@@ -182,20 +262,37 @@ static bool match_unit(match *m, nnm_unit_id id, symbol s) {
   if (!fits(m->d, unit, s)) return false;
   bool is_new = true;
   for (int i = 0; i < m->count; i++) is_new = is_new && m->units[i] != id;
+  if (is_new && m->count == MOST_UNITS) return false;
   if (is_new) m->units[m->count++] = id;
   if (s == NORMED) m->normed = unit->role;
   if (!is_binary(s)) return match_tensor(m, operand_of(m->d, unit));
   if (node->input_count != 2 || node->inputs[0] < 0 || node->inputs[1] < 0) return false;
   match before = *m;
   if (match_operands(m, node, false)) return true;
-  if (node->op != NNM_OP_ADD && node->op != NNM_OP_MUL) return false;
+  if (!commutes(node->op)) return false;
   *m = before;
   return match_operands(m, node, true);
 }
 
+/* The first way of writing a part that fits. */
+static bool match_part(match *m, symbol s, nnm_tensor_id tensor) {
+  const match before = *m;
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    if (parts[i].symbol != s) continue;
+    m->at = parts[i].symbols;
+    if (match_tensor(m, tensor)) {
+      m->at = before.at;
+      return true;
+    }
+    *m = before;
+  }
+  return false;
+}
+
 static bool match_tensor(match *m, nnm_tensor_id tensor) {
   symbol s = (symbol)*m->at++;
-  if (tensor < 0) return false;
+  if (tensor < 0 || --*m->steps < 0) return false;
+  if (s >= FIRST_PART) return match_part(m, s, tensor);
   if (s == C) return m->d->shapes->constant[tensor];
   if (s == S) return m->d->shapes->constant[tensor] && nnm_shape_elements(m->d->shapes->tensors[tensor]) == 1;
   if (m->d->shapes->constant[tensor]) return false;
@@ -206,21 +303,6 @@ static bool match_tensor(match *m, nnm_tensor_id tensor) {
   }
   nnm_unit_id unit = nnm_unit_making(m->d, tensor);
   return unit >= 0 && m->d->units[unit].output == tensor && match_unit(m, unit, s);
-}
-
-/* Whether nothing outside the match reads what its inner units make. */
-static bool is_closed(const match *m) {
-  const nnm_kernel_search *d = m->d;
-  for (int i = 1; i < m->count; i++) { /* unit 0 makes the result */
-    nnm_tensor_id output = d->units[m->units[i]].output;
-    if (d->escapes[output]) return false;
-    for (uint32_t r = d->reader_start[output]; r < d->reader_start[output + 1]; r++) {
-      bool is_inside = false;
-      for (int k = 0; k < m->count; k++) is_inside = is_inside || d->unit_of[d->readers[r]] == m->units[k];
-      if (!is_inside) return false;
-    }
-  }
-  return true;
 }
 
 static void take(nnm_kernel_search *d, const match *m, nnm_role role) {
@@ -238,60 +320,24 @@ static void take(nnm_kernel_search *d, const match *m, nnm_role role) {
   unit->has_bn = false;
 }
 
-/* --------------------------------------------------------- channel shuffle */
+/* ------------------------------------------------------------------ driver */
 
-/* A view of `root` with one more axis: the transposition exchanges the two that the channels were split into. */
-static bool is_channel_shuffle(const nnm_kernel_search *d, const nnm_node *node) {
-  size_t count;
-  const int64_t *order = nnm_attribute_ints(node, "perm", &count);
-  nnm_tensor_id root = d->root[node->inputs[0]];
-  nnm_shape whole = d->shapes->tensors[root], split = d->shapes->tensors[node->inputs[0]];
-  if (!order || whole.rank < 3 || split.rank != whole.rank + 1 || count != (size_t)split.rank) return false;
-  int32_t axis = node->layout == NNM_CHANNELS_LAST ? whole.rank - 1 : 1;
-  for (int32_t i = 0; i < split.rank; i++) {
-    int64_t expected = i == axis ? axis + 1 : i == axis + 1 ? axis : i;
-    if (order[i] != expected) return false;
-    if (i < axis && split.dims[i] != whole.dims[i]) return false;
-    if (i > axis + 1 && split.dims[i] != whole.dims[i - 1]) return false;
-  }
-  return true;
-}
-
-/* The view behind the shuffle that has the shape of the map in front of it, or -1. */
-static nnm_tensor_id joined_again(const nnm_kernel_search *d, nnm_tensor_id shuffled, nnm_shape whole) {
-  for (uint32_t i = d->graph->consumer_start[shuffled]; i < d->graph->consumer_start[shuffled + 1]; i++) {
-    const nnm_node *reader = &d->graph->nodes[d->graph->consumer_nodes[i]];
-    if (!d->is_view[d->graph->consumer_nodes[i]]) return -1;
-    nnm_shape shape = d->shapes->tensors[reader->outputs[0]];
-    bool same = shape.rank == whole.rank;
-    for (int32_t k = 0; same && k < shape.rank; k++) same = shape.dims[k] == whole.dims[k];
-    if (same) return reader->outputs[0];
-  }
-  return -1;
-}
-
-static void match_channel_shuffle(nnm_kernel_search *d, nnm_unit *unit) {
-  const nnm_node *node = &d->graph->nodes[unit->core];
-  if (!is_channel_shuffle(d, node)) return;
-  nnm_tensor_id root = d->root[node->inputs[0]];
-  nnm_tensor_id joined = joined_again(d, node->outputs[0], d->shapes->tensors[root]);
-  if (joined < 0) return;
-  unit->role = NNM_ROLE_CHANNELSHUFFLE;
-  unit->input = root;
-  unit->shown_output = joined;
-}
+/* What some pattern ends with, so that most nodes are done with at once. */
+static const bool ends_pattern[NNM_OP_COUNT] = {
+    [NNM_OP_MUL] = true, [NNM_OP_ADD] = true,  [NNM_OP_DIV] = true,   [NNM_OP_SUB] = true, [NNM_OP_MAX] = true,
+    [NNM_OP_MIN] = true, [NNM_OP_CLIP] = true, [NNM_OP_RELU6] = true, [NNM_OP_LOG] = true, [NNM_OP_CAST] = true,
+};
 
 void nnm_match_patterns(nnm_kernel_search *d, nnm_node_id n) {
   const nnm_unit_id id = d->unit_of[n];
-  const nnm_node *node = &d->graph->nodes[n];
-  if (node->op == NNM_OP_TRANSPOSE) match_channel_shuffle(d, &d->units[id]);
-  if (node->op != NNM_OP_MUL && node->op != NNM_OP_ADD && node->op != NNM_OP_DIV && node->op != NNM_OP_CLIP &&
-      node->op != NNM_OP_RELU6)
-    return;
-  for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+  int32_t op = d->graph->nodes[n].op;
+  if (op <= NNM_OP_UNKNOWN || op >= NNM_OP_COUNT || !ends_pattern[op]) return;
+  int steps = MOST_STEPS;
+  for (size_t i = 0; i < sizeof patterns / sizeof patterns[0] && steps > 0; i++) {
     if (!fits(d, &d->units[id], (symbol)patterns[i].symbols[0])) continue;
-    match m = {.d = d, .at = patterns[i].symbols + 1, .x = -1, .normed = NNM_ROLE_COUNT};
-    if (!match_unit(&m, id, (symbol)patterns[i].symbols[0]) || m.count < 2 || !is_closed(&m)) continue;
+    match m = {.d = d, .at = patterns[i].symbols + 1, .steps = &steps, .x = -1, .normed = NNM_ROLE_COUNT};
+    if (!match_unit(&m, id, (symbol)patterns[i].symbols[0]) || m.count < 2 || !nnm_is_closed(d, m.units, m.count))
+      continue;
     take(d, &m, patterns[i].role == NNM_ROLE_COUNT ? m.normed : (nnm_role)patterns[i].role);
     return;
   }

@@ -15,6 +15,15 @@ static void attach_view(nnm_kernel_search *d, nnm_node_id n) {
   d->unit_of[n] = id;
 }
 
+/* torch spells group normalisation as an instance normalisation of the channels seen as groups. */
+static nnm_role role_of_node(const nnm_kernel_search *d, nnm_node_id n) {
+  nnm_role role = nnm_role_of(d->graph, d->shapes, n);
+  if (role != NNM_ROLE_INSTANCENORM) return role;
+  nnm_tensor_id input = d->graph->nodes[n].inputs[0];
+  nnm_shape seen = d->shapes->tensors[input], whole = d->shapes->tensors[d->root[input]];
+  return seen.rank > 1 && whole.rank > 1 && seen.dims[1] != whole.dims[1] ? NNM_ROLE_GROUPNORM : role;
+}
+
 nnm_status nnm_make_units(nnm_kernel_search *d, nnm_error *error) {
   const nnm_graph *graph = d->graph;
   size_t count = (size_t)graph->node_count;
@@ -35,7 +44,7 @@ nnm_status nnm_make_units(nnm_kernel_search *d, nnm_error *error) {
     }
     if (costs_nothing(node)) continue;
     d->unit_of[n] = n;
-    d->units[n] = (nnm_unit){.role = nnm_role_of(graph, d->shapes, n),
+    d->units[n] = (nnm_unit){.role = role_of_node(d, n),
                              .core = n,
                              .first = n,
                              .last = n,
@@ -84,4 +93,50 @@ bool nnm_only_read_by(const nnm_kernel_search *d, nnm_unit_id unit, nnm_unit_id 
   for (uint32_t i = d->reader_start[output]; i < d->reader_start[output + 1]; i++)
     if (d->unit_of[d->readers[i]] != reader) return false;
   return true;
+}
+
+bool nnm_is_closed(const nnm_kernel_search *d, const nnm_unit_id *units, int count) {
+  for (int i = 1; i < count; i++) { /* unit 0 makes the result */
+    nnm_tensor_id output = d->units[units[i]].output;
+    if (output < 0 || d->escapes[output]) return false;
+    for (uint32_t r = d->reader_start[output]; r < d->reader_start[output + 1]; r++) {
+      bool is_inside = false;
+      for (int k = 0; k < count; k++) is_inside = is_inside || d->unit_of[d->readers[r]] == units[k];
+      if (!is_inside) return false;
+    }
+  }
+  return true;
+}
+
+static bool constant_number(const nnm_node *node, double *out) {
+  const nnm_attribute *stored = node->attribute_count ? &node->attributes[0] : NULL;
+  if (!stored) return false;
+  if (stored->kind == NNM_ATTRIBUTE_INT) *out = (double)stored->as.integer;
+  if (stored->kind == NNM_ATTRIBUTE_FLOAT) *out = stored->as.number;
+  return stored->kind == NNM_ATTRIBUTE_INT || stored->kind == NNM_ATTRIBUTE_FLOAT ||
+         (stored->kind == NNM_ATTRIBUTE_TENSOR && nnm_constant_float(stored->as.tensor, 0, out));
+}
+
+/* Values are computed only where a shape may hang on them; the others are looked up where the file has them. */
+bool nnm_only_number(const nnm_kernel_search *d, nnm_tensor_id tensor, double *out) {
+  enum { MOST_COPIES = 4 };
+  if (nnm_shape_elements(d->shapes->tensors[tensor]) != 1) return false;
+  for (int i = 0; i < MOST_COPIES; i++) {
+    const nnm_value *value = d->shapes->values[tensor];
+    const nnm_constant *constant = d->graph->tensors[tensor].constant;
+    if (value) {
+      if (value->count != 1) return false;
+      *out = value->is_float ? value->as.numbers[0] : (double)value->as.integers[0];
+      return true;
+    }
+    if (constant) return nnm_constant_float(constant, 0, out);
+    nnm_node_id producer = d->graph->tensors[tensor].producer;
+    const nnm_node *node = producer < 0 ? NULL : &d->graph->nodes[producer];
+    if (node && node->op == NNM_OP_CONSTANT) {
+      return constant_number(node, out);
+    }
+    if (!node || node->op != NNM_OP_IDENTITY || !node->input_count || node->inputs[0] < 0) return false;
+    tensor = node->inputs[0];
+  }
+  return false;
 }

@@ -53,6 +53,23 @@ nnm_op nnm_op_of_tensorflow(const char *type) {
   return op != NNM_OP_UNKNOWN ? op : nnm_op_of_onnx("", type);
 }
 
+nnm_dtype nnm_stored_dtype(const nnm_graph *graph, const nnm_shapes *shapes, nnm_tensor_id tensor) {
+  enum { MOST_VIEWS = 8 };
+  nnm_tensor_id at = tensor;
+  for (int i = 0; i < MOST_VIEWS; i++) {
+    nnm_node_id producer = graph->tensors[at].producer;
+    if (producer < 0) break;
+    const nnm_node *node = &graph->nodes[producer];
+    if (!node->input_count || node->inputs[0] < 0) break;
+    if (node->op == NNM_OP_DEQUANTIZE_LINEAR || node->op == NNM_OP_MS_DEQUANTIZE_LINEAR)
+      return shapes->dtypes[node->inputs[0]];
+    if (nnm_op_work((nnm_op)node->op) != NNM_WORK_VIEW && node->op != NNM_OP_IDENTITY && node->op != NNM_OP_TRANSPOSE)
+      break;
+    at = node->inputs[0];
+  }
+  return shapes->dtypes[tensor];
+}
+
 static bool is_op(int32_t op) { return op > NNM_OP_UNKNOWN && op < NNM_OP_COUNT; }
 
 const char *nnm_op_name(nnm_op op) { return is_op((int32_t)op) ? op_names[op - 1] : "custom operator"; }

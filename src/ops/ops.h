@@ -47,6 +47,21 @@ typedef struct nnm_window {
 /* false when the node is no convolution or pooling, or its shapes are unknown. */
 bool nnm_window_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id node, nnm_window *out);
 
+/* The type in which a tensor is kept: that of the 8-bit numbers where the file has those and only says how to read them
+ * as float (DequantizeLinear), looked at through views. */
+nnm_dtype nnm_stored_dtype(const nnm_graph *graph, const nnm_shapes *shapes, nnm_tensor_id tensor);
+
+/* What attention and recurrent layers work on: stacks of rows. */
+typedef struct nnm_rows {
+  int64_t stacks;  /* images, times heads for attention */
+  int64_t rows;    /* queries; steps of a sequence */
+  int64_t columns; /* of the result: elements of one head's value; hidden units, both directions together */
+  int64_t weights; /* of a recurrent layer, biases excluded; 0 for attention */
+} nnm_rows;
+
+/* false when the node is neither, or its shapes are unknown. */
+bool nnm_rows_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id node, nnm_rows *out);
+
 /* Multiply-adds of convolutions, matrix products, recurrent layers and attention (0 for the rest), as catalogues count
  * them. INT64_MAX when it overflows. */
 int64_t nnm_node_multiply_adds(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id node);

@@ -46,6 +46,10 @@ static int64_t einsum_work(const nnm_inference *view, const nnm_node *node) {
   return product_of(factors, count);
 }
 
+static nnm_inference read_only(const nnm_graph *graph, const nnm_shapes *shapes) {
+  return (nnm_inference){.graph = graph, .shapes = (nnm_shapes *)(uintptr_t)shapes};
+}
+
 /* Queries with keys, then scores with values; and the projections where they are inside. */
 static int64_t attention_work(const nnm_inference *view, const nnm_node *node) {
   nnm_attention sizes = {0};
@@ -87,8 +91,29 @@ static int64_t matrix_work(const nnm_inference *view, const nnm_node *node) {
   return product_of(factors, 4);
 }
 
+bool nnm_rows_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id id, nnm_rows *out) {
+  nnm_inference view = read_only(graph, shapes);
+  const nnm_node *node = &graph->nodes[id];
+  bool known = false;
+  if (nnm_op_work((nnm_op)node->op) == NNM_WORK_RECURRENT) {
+    nnm_recurrence layer = {0};
+    if (nnm_recurrence_of(&view, node, &layer, &known, NULL) != NNM_OK || !known) return false;
+    int64_t columns[2] = {layer.directions, layer.hidden};
+    int64_t weights[4] = {layer.directions, layer.gates, layer.hidden, add_up(layer.inputs, layer.hidden)};
+    *out = (nnm_rows){layer.batch, layer.steps, product_of(columns, 2), product_of(weights, 4)};
+    return true;
+  }
+  nnm_attention sizes = {0};
+  if (!is_attention(nnm_op_shape_rule(node->op)) || nnm_attention_of(&view, node, &sizes, &known, NULL) != NNM_OK ||
+      !known)
+    return false;
+  int64_t stacks[2] = {sizes.batch, sizes.heads};
+  *out = (nnm_rows){product_of(stacks, 2), sizes.queries, sizes.value_size, 0};
+  return true;
+}
+
 int64_t nnm_node_multiply_adds(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id id) {
-  nnm_inference view = {.graph = graph, .shapes = (nnm_shapes *)(uintptr_t)shapes}; /* only read */
+  nnm_inference view = read_only(graph, shapes);
   const nnm_node *node = &graph->nodes[id];
   switch (nnm_op_work((nnm_op)node->op)) {
   case NNM_WORK_CONVOLUTION: return convolution_work(&view, node);

@@ -108,9 +108,9 @@ typedef struct excess {
 
 /* The file's features, clamped to what was measured (of the type, of all types when it was not): beyond it the
  * corrections stay what they are at its edge and the roofline guess alone goes on growing. */
-static excess clamp_features(const nnm_network *network, size_t type, const nnm_kernel_row *row, float *values) {
+static excess clamp_features(const nnm_network *network, size_t type, bool known, const nnm_kernel_row *row,
+                             float *values) {
   excess out = {0};
-  bool known = type < network->type_count && network->types[type].measured;
   for (size_t i = 0; i < network->feature_count; i++) {
     const nnm_network_feature *feature = &network->features[i];
     float low = known ? network->low[type * network->feature_count + i] : feature->low;
@@ -159,10 +159,10 @@ void nnm_network_estimate(const nnm_network *network, const nnm_kernel_row *row,
   size_t type = network->type_at[row->type];
   float values[NNM_NETWORK_MAX_FEATURES], numbers[MOST_INPUTS + 1]; /* one more: written before it is known to count */
   uint16_t at[MOST_INPUTS + 1];
-  const excess beyond = clamp_features(network, type, row, values);
-  layer_inputs inputs = {make_inputs(network, values, numbers, at), numbers, at};
   const nnm_network_type *record = &network->types[type];
-  bool measured = type < network->type_count && record->measured;
+  bool measured = type < network->type_count && record->measured && !network->is_guess[row->type];
+  const excess beyond = clamp_features(network, type, measured, row, values);
+  layer_inputs inputs = {make_inputs(network, values, numbers, at), numbers, at};
   const char *reason = measured ? beyond.reason : unmeasured;
 
   float correction = run_network(network, 0, network->type_biases + type * network->shapes[0].widths[0], &inputs);

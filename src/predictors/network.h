@@ -80,6 +80,7 @@ typedef struct nnm_network {
   const float **weights;                       /* per network: its first layer */
   size_t feature_at[NNM_NETWORK_MAX_FEATURES]; /* the library's index of each feature of the file */
   size_t type_at[NNM_KERNEL_TYPE_COUNT]; /* the file's index of each of the library's kernel types, or type_count */
+  bool is_guess[NNM_KERNEL_TYPE_COUNT];  /* the file does not name the type: the record is that of its kin */
 } nnm_network;
 
 /* Opens a section, which lies at a multiple of 16 and must outlive the network. Every count, size, name and number is checked. */

@@ -103,6 +103,18 @@ static nnm_status check_type(const nnm_network *network, const nnm_network_type 
   return NNM_OK;
 }
 
+/* Types that files made before them do not name, and whose record then serves as a guess: better than that of the types
+ * nobody knows anything of. */
+static const struct { nnm_kernel_type type, kin; } kinship[] = {{NNM_KERNEL_ATTENTION, NNM_KERNEL_MATMUL}};
+
+static void guess_by_kin(nnm_network *network) {
+  for (size_t i = 0; i < sizeof kinship / sizeof kinship[0]; i++) {
+    if (network->type_at[kinship[i].type] < network->type_count) continue;
+    network->type_at[kinship[i].type] = network->type_at[kinship[i].kin];
+    network->is_guess[kinship[i].type] = true;
+  }
+}
+
 static nnm_status match_types(nnm_network *network, nnm_error *error) {
   for (size_t at = 0; at < NNM_KERNEL_TYPE_COUNT; at++) network->type_at[at] = network->type_count;
   for (size_t i = 0; i <= network->type_count; i++) {
@@ -112,6 +124,7 @@ static nnm_status match_types(nnm_network *network, nnm_error *error) {
     for (size_t at = 0; at < NNM_KERNEL_TYPE_COUNT; at++) /* names this program does not know are never asked for */
       if (!strcmp(nnm_kernel_type_name((nnm_kernel_type)at), type->name)) network->type_at[at] = i;
   }
+  guess_by_kin(network);
   size_t count = network->type_count * network->feature_count;
   if (!all_finite(network->low, count) || !all_finite(network->high, count)) return damaged(error, "impossible range");
   for (size_t i = 0; i < count; i++)

@@ -91,9 +91,13 @@ static void add_constant(graph_maker *maker, const char *name, nnm_constant cons
 }
 
 void make_weight(graph_maker *maker, const char *name, const char *text) {
+  make_typed_weight(maker, name, NNM_DTYPE_F32, text);
+}
+
+void make_typed_weight(graph_maker *maker, const char *name, nnm_dtype dtype, const char *text) {
   parsed_shape shape = parse_shape(maker, text);
   add_constant(maker, name,
-               (nnm_constant){.dtype = NNM_DTYPE_F32,
+               (nnm_constant){.dtype = dtype,
                               .rank = shape.rank,
                               .dims = keep(maker, shape.dims, (size_t)shape.rank, sizeof *shape.dims)});
 }

@@ -22,7 +22,8 @@ const char *make_text(graph_maker *maker, const char *text); /* interned */
 /* shape: "1x3x?x4", "batch x..." for symbols, "" for a scalar, NULL for an unknown rank. */
 void make_input(graph_maker *maker, const char *name, const char *shape);
 void make_weight(graph_maker *maker, const char *name, const char *shape); /* no bytes */
-void make_ints(graph_maker *maker, const char *name, const char *values);  /* 1-D int64 constant: "1 -1 64" */
+void make_typed_weight(graph_maker *maker, const char *name, nnm_dtype dtype, const char *shape);
+void make_ints(graph_maker *maker, const char *name, const char *values); /* 1-D int64 constant: "1 -1 64" */
 void make_scalar(graph_maker *maker, const char *name, int64_t value);
 void make_floats(graph_maker *maker, const char *name, const char *values); /* 1-D float constant */
 void make_declared(graph_maker *maker, const char *name, const char *shape);

@@ -40,6 +40,8 @@ static void test_hard_swish(void **state) {
   expect_pattern("HardSigmoid(x)a;Mul(a x)b;", "conv-hswish");
   expect_pattern("HardSwish(x)a;", "conv-hswish");
   expect_pattern("Add(x three)a;Clip(a zero six)b;Div(b six)c;", "conv, hardsigmoid");
+  expect_pattern("Add(x three)a;Max(a zero)m;Min(m six)b;Mul(x b)c;Div(c six)d;", "conv-hswish");
+  expect_pattern("Min(x six)a;Max(zero a)b;", "conv-relu");
 }
 
 static void test_other_activations(void **state) {
@@ -53,7 +55,15 @@ static void test_other_activations(void **state) {
                  "conv, gelu");
   expect_pattern("Mul(x x)p;Mul(p x)a;Mul(half a)b;Add(x b)c;Mul(half c)d;Tanh(d)e;Add(one e)f;Mul(half f)g;Mul(x g)h;",
                  "conv, gelu");
+  expect_pattern(
+      "Mul(x sixth)a;Mul(x a)b;Mul(b x)c;Add(c x)d;Mul(d half)e;Tanh(e)f;Add(one f)g;Mul(g half)h;Mul(x h)i;",
+      "conv, gelu");
+  expect_pattern(
+      "Mul(x x)a;Mul(a sixth)b;Add(b one)c;Mul(x half)d;Mul(d c)e;Tanh(e)f;Add(f one)g;Mul(x half)h;Mul(h g)i;",
+      "conv, gelu");
   expect_pattern("Softplus(x)a;Tanh(a)b;Mul(x b)c;", "conv, mish");
+  expect_pattern("Exp(x)e;Add(e one)f;Log(f)a;Tanh(a)b;Mul(b x)c;", "conv, mish");
+  expect_pattern("Neg(x)a;Exp(a)b;Add(b one)c;Div(x c)d;", "conv, swish");
   expect_pattern("Sigmoid(x)a;Tanh(x)b;Mul(a b)c;", "conv, sigmoid, tanh, mul"); /* a gate, not a swish */
 }
 
@@ -72,6 +82,119 @@ static void test_open_pattern(void **state) {
 static void reduce_mean(const char *in, const char *out) {
   with_ints(&maker, "axes", "-1");
   make_node(&maker, "ReduceMean", in, out);
+}
+
+/* Each line as above, on "x" of 1x10x64, gamma and beta of 64; means and sums run over the last axis. */
+static void expect_norm(const char *lines, const char *names, size_t members) {
+  char type[40], inputs[100], result[40];
+  make_start(&maker, 17);
+  make_input(&maker, "x", "1x10x64");
+  scalars();
+  make_weight(&maker, "gamma", "64");
+  make_weight(&maker, "beta", "64");
+  int read;
+  while (sscanf(lines, " %39[^(](%99[^)])%39[^;];%n", type, inputs, result, &read) == 3) {
+    if (!strncmp(type, "Reduce", 6)) with_ints(&maker, "axes", "-1");
+    make_node(&maker, type, inputs, result);
+    lines += read;
+  }
+  assert_string_equal(lines, "");
+  output(result);
+  detect_with(cpu);
+  expect_names(names);
+  assert_int_equal(count_left_out(false), 0);
+  assert_int_equal(kernels->items[0].member_count, members);
+  release();
+}
+
+#define MEAN_AND_SQUARES "ReduceMean(x)m;Mul(x x)q;ReduceMean(q)r;Mul(m m)s;Sub(r s)v;"
+static void test_norm_spellings(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  /* variance as the mean of squares less the square of the mean; gamma in the scale: Keras, flax */
+  expect_norm(MEAN_AND_SQUARES "Add(v sixth)e;Sqrt(e)f;Reciprocal(f)i;Mul(i gamma)g;Sub(x m)d;Mul(d g)n;Add(n beta)y;",
+              "layernorm", 12);
+  expect_norm(MEAN_AND_SQUARES "Max(v zero)w;Add(w sixth)e;Sqrt(e)f;Div(one f)i;Sub(x m)d;Mul(i d)n;", "layernorm", 11);
+  expect_norm(MEAN_AND_SQUARES "Add(v sixth)e;Rsqrt(e)i;Mul(i gamma)g;Mul(x g)h;Mul(m g)j;Sub(beta j)k;Add(h k)y;",
+              "layernorm", 12);
+  expect_norm(MEAN_AND_SQUARES
+              "Add(v sixth)e;Rsqrt(e)i;Mul(i gamma)g;Mul(x g)h;Neg(m)l;Mul(l g)j;Add(j beta)k;Add(h k)y;",
+              "layernorm", 13);
+  expect_norm("ReduceMean(x)m;SquaredDifference(x m)q;ReduceMean(q)v;Add(v sixth)e;Rsqrt(e)i;Sub(x m)d;Mul(d i)y;",
+              "layernorm", 7);
+  /* means as sums times a number */
+  expect_norm("ReduceSum(x)a;Mul(a sixth)m;Sub(x m)d;Mul(d d)q;ReduceSum(q)b;Mul(b sixth)v;Add(v sixth)e;Sqrt(e)f;"
+              "Div(d f)y;",
+              "layernorm", 9);
+  expect_norm("Pow(x two)q;ReduceMean(q)v;Add(v sixth)e;Sqrt(e)f;Div(one f)i;Mul(x i)n;Mul(gamma n)y;", "rmsnorm", 7);
+  expect_norm("Mul(x x)q;ReduceMean(q)v;Add(v sixth)e;Rsqrt(e)i;Mul(i gamma)g;Mul(x g)y;", "rmsnorm", 6);
+  expect_norm("ReduceMax(x)m;Sub(x m)d;Exp(d)e;ReduceSum(e)s;Div(e s)y;", "softmax", 5);
+  expect_norm("Exp(x)e;ReduceSum(e)s;Div(e s)y;", "softmax", 3);
+  expect_norm("ReduceMean(x)m;Sub(x m)d;Mul(d d)q;ReduceMean(q)v;", "reducemean, sub, mul, reducemean", 1);
+}
+
+/* torch writes group normalisation as an instance normalisation of groups. */
+static void test_group_norm(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  for (int form = 0; form < 3; form++) {
+    make_start(&maker, 21);
+    input();
+    make_ints(&maker, "grouped", "1 4 -1");
+    make_ints(&maker, "back", "1 16 8 8");
+    make_weight(&maker, "ones", form ? "16" : "4");
+    make_weight(&maker, "zeros", form ? "16" : "4");
+    make_weight(&maker, "gamma", "16x1x1");
+    make_weight(&maker, "beta", "16x1x1");
+    if (form == 0) {
+      make_node(&maker, "Reshape", "x grouped", "g");
+      make_node(&maker, "InstanceNormalization", "g ones zeros", "n");
+      make_node(&maker, "Reshape", "n back", "b");
+      make_node(&maker, "Mul", "b gamma", "m");
+      make_node(&maker, "Add", "m beta", "y");
+    } else if (form == 1) {
+      with_int(&maker, "num_groups", 4);
+      make_node(&maker, "GroupNormalization", "x ones zeros", "y");
+    } else {
+      make_node(&maker, "InstanceNormalization", "x ones zeros", "y");
+    }
+    output("y");
+    detect_with(cpu);
+    expect_names(form == 2 ? "instancenorm" : "groupnorm");
+    assert_int_equal(kernels->items[0].type, NNM_KERNEL_NORM);
+    assert_int_equal(kernels->items[0].input_elements, 1024);
+    release();
+  }
+}
+
+/* Batch normalisation by its formula, as Keras 3 writes it; with a layer in front it vanishes into that. */
+static void test_batch_norm_by_formula(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  static const char *const orders[][2] = {{"Mul", "Add"}, {"Sub", "Mul"}, {"Mul", "Sub"}};
+  for (int form = 0; form < 6; form++) {
+    make_start(&maker, 17);
+    make_input(&maker, "in", "1x16x8x8");
+    scalars();
+    static const char *const names[] = {"mean", "variance", "gamma", "beta"};
+    for (int i = 0; i < 4; i++) make_weight(&maker, names[i], "16x1x1");
+    if (form % 2) conv3("in", "x");
+    else make_node(&maker, "Sin", "in", "x");
+    make_node(&maker, "Add", "variance sixth", "e");
+    make_node(&maker, "Rsqrt", "e", "i");
+    make_node(&maker, "Mul", "i gamma", "scale");
+    make_node(&maker, "Mul", "mean scale", "j");
+    make_node(&maker, "Sub", "beta j", "shift");
+    const char *const *order = orders[form / 2];
+    make_node(&maker, order[0], strcmp(order[0], "Mul") ? "x mean" : "x scale", "a");
+    make_node(&maker, order[1], strcmp(order[1], "Mul") ? "a shift" : "a scale", "b");
+    make_node(&maker, "Relu", "b", "y");
+    output("y");
+    detect_with(cpu);
+    expect_names(form % 2 ? "conv-bn-relu" : "sin, bn-relu");
+    assert_int_equal(count_left_out(false), 5); /* computed once: they are constants */
+    release();
+  }
 }
 
 static void test_norms(void **state) {
@@ -211,6 +334,28 @@ static void slice(const char *name, const char *from, const char *to) {
   make_node(&maker, "Slice", inputs, name);
 }
 
+/* Taking each index of an axis, one Gather each: how torch unpacks queries, keys and values. */
+static void test_indices(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  for (int parts = 2; parts < 4; parts++) {
+    make_start(&maker, 17);
+    make_input(&maker, "x", "3x10x64");
+    for (int i = 0; i < parts; i++) {
+      char index[2] = {(char)('0' + i), 0}, inputs[10], result[10];
+      snprintf(inputs, sizeof inputs, "x i%s", index);
+      snprintf(result, sizeof result, "y%s", index);
+      make_scalar(&maker, inputs + 2, i);
+      make_node(&maker, "Gather", inputs, result);
+      output(result);
+    }
+    detect_with(cpu);
+    expect_names(parts == 3 ? "split" : "split, split"); /* not all of it: two crops */
+    if (parts == 3) assert_int_equal(kernels->items[0].output_elements, 3 * 10 * 64);
+    release();
+  }
+}
+
 static void test_slices(void **state) {
   (void)state;
   nnm_graph_builder_free(maker.builder);
@@ -237,6 +382,8 @@ int main(void) {
       cmocka_unit_test_setup(test_open_pattern, setup),   cmocka_unit_test_setup(test_norms, setup),
       cmocka_unit_test_setup(test_squeeze_excite, setup), cmocka_unit_test_setup(test_channel_shuffle, setup),
       cmocka_unit_test_setup(test_global_pooling, setup), cmocka_unit_test_setup(test_slices, setup),
+      cmocka_unit_test_setup(test_norm_spellings, setup), cmocka_unit_test_setup(test_group_norm, setup),
+      cmocka_unit_test_setup(test_indices, setup),        cmocka_unit_test_setup(test_batch_norm_by_formula, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

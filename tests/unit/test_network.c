@@ -144,6 +144,25 @@ static void marks_what_was_never_measured(void **state) {
   nnm_network_close(network);
 }
 
+/* Files older than a kernel type: the record of its kin is a better guess than that of types nobody knows anything of. */
+static void guesses_younger_types_by_their_kin(void **state) {
+  (void)state;
+  for (uint32_t measured = 0; measured < 2; measured++) {
+    section s;
+    parts p = make_section(&s);
+    strcpy(p.types[1].name, "matmul");
+    p.types[1].measured = measured;
+    nnm_network *network;
+    assert_int_equal(nnm_network_open(s.bytes, s.size, &network, NULL), NNM_OK);
+    nnm_kernel_estimate result = estimate(network, row_of(NNM_KERNEL_ATTENTION, 15, 1000));
+    assert_true(fabs(result.latency_ms / (3e-3 * exp(0.5 * silu(7 + 1 + 0.5))) - 1) < 1e-6);
+    assert_false(result.in_range); /* measured or not: these are measurements of something else */
+    assert_true(result.doubt == NNM_FULL_DOUBT);
+    assert_int_equal(estimate(network, row_of(NNM_KERNEL_MATMUL, 5, 1000)).in_range, measured);
+    nnm_network_close(network);
+  }
+}
+
 /* Beyond the range the corrections stay at its edge, so that latency grows with the work and no faster. */
 static void extrapolates_with_the_work(void **state) {
   (void)state;
@@ -372,11 +391,17 @@ static void agrees_with_the_trainer(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(computes_by_hand),           cmocka_unit_test(marks_what_was_never_measured),
-      cmocka_unit_test(extrapolates_with_the_work), cmocka_unit_test(refuses_other_features),
-      cmocka_unit_test(refuses_impossible_numbers), cmocka_unit_test(refuses_every_truncation),
-      cmocka_unit_test(survives_every_wrong_byte),  cmocka_unit_test(agrees_with_the_trainer),
-      cmocka_unit_test(doubts_what_is_far_outside), cmocka_unit_test(reads_the_interval),
+      cmocka_unit_test(computes_by_hand),
+      cmocka_unit_test(marks_what_was_never_measured),
+      cmocka_unit_test(guesses_younger_types_by_their_kin),
+      cmocka_unit_test(extrapolates_with_the_work),
+      cmocka_unit_test(refuses_other_features),
+      cmocka_unit_test(refuses_impossible_numbers),
+      cmocka_unit_test(refuses_every_truncation),
+      cmocka_unit_test(survives_every_wrong_byte),
+      cmocka_unit_test(agrees_with_the_trainer),
+      cmocka_unit_test(doubts_what_is_far_outside),
+      cmocka_unit_test(reads_the_interval),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

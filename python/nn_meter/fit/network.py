@@ -10,7 +10,7 @@ WORK_TERMS = 6  # multiply-adds, elements read, elements written, weights, windo
 CLASSES = {
     "convolution": ("conv", "convtrans"),
     "depthwise": ("dwconv",),
-    "product": ("fc", "matmul", "recurrent"),
+    "product": ("fc", "matmul", "recurrent", "attention"),
     "pooling": ("maxpool", "avgpool"),
     "reduction": ("global-avgpool", "reduce", "softmax", "norm"),
     "gate": ("se",),
