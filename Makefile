@@ -38,7 +38,7 @@ test: build build-sanitize/build.ninja ## everything that must hold: unit, corpu
 
 bench: build ## side by side with nn-meter 2.0; writes docs/bench.md
 	@$(SETUP) venv $(VENV) tools/requirements/test.txt
-	@ninja -C $(BUILD) --quiet bench/bench_predict bench/bench_kernels bench/measure
+	@ninja -C $(BUILD) --quiet bench/bench_predict tools/time_kernels bench/measure
 	@reference=; $(SETUP) venv .venv-nn-meter-2.0 tools/requirements/nn-meter-2.0.txt && \
 	  reference='--reference .venv-nn-meter-2.0'; \
 	$(VENV)/bin/python bench/bench.py --program $(PROGRAM) --bench-program $(BUILD)/bench/bench_predict \

@@ -82,7 +82,7 @@ class Reference:
 class Own:
     def __init__(self, program, bench_program, home):
         self.program, self.bench_program = program, bench_program
-        self.kernel_program = bench_program.with_name("bench_kernels")
+        self.kernel_program = bench_program.parents[1] / "tools" / "time_kernels"
         self.environment = {**os.environ, "NN_METER_HOME": str(home)}
 
     def import_legacy(self, legacy):

@@ -1,4 +1,4 @@
-/* usage: bench_kernels REPEATS MODEL...
+/* usage: time_kernels REPEATS MODEL...
  *
  * Times the network of each built-in predictor alone: the distinct kernels of the models, from features to milliseconds.
  * Prints one JSON object a line; times are processor time of this thread. */
@@ -75,7 +75,7 @@ static nnm_status bench_predictor(const nnm_built_in_predictor *file, size_t rep
 int main(int argc, char **argv) {
   int repeats = argc > 1 ? atoi(argv[1]) : 0;
   if (argc < 3 || repeats < 1) {
-    fputs("usage: bench_kernels REPEATS MODEL...\n", stderr);
+    fputs("usage: time_kernels REPEATS MODEL...\n", stderr);
     return 2;
   }
   size_t count;
@@ -87,6 +87,6 @@ int main(int argc, char **argv) {
   if (status == NNM_OK) return 0;
   char text[2048];
   nnm_error_text(&error, text, sizeof text);
-  fprintf(stderr, "bench_kernels: %s\n", text);
+  fprintf(stderr, "time_kernels: %s\n", text);
   return 1;
 }
