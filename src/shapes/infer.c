@@ -45,9 +45,9 @@ static bool is_control(const nnm_node *node) { return nnm_op_work((nnm_op)node->
 /* Once shapes are fixed, what only looks at shapes is constant; what is new each time never is. */
 static bool is_constant(const nnm_inference *inference, const nnm_node *node, bool inputs_constant) {
   nnm_shape_rule rule = nnm_op_shape_rule(node->op);
-  if (rule == nnm_rule_shape || rule == nnm_rule_size) return nnm_shape_of_input(inference, node, 0) != NULL;
+  if (rule == nnm_rule_shape || rule == nnm_rule_size || rule == nnm_rule_rank) return nnm_shape_of_input(inference, node, 0) != NULL;
   return inputs_constant && rule && rule != nnm_rule_random && rule != nnm_rule_random_like &&
-         rule != nnm_rule_multinomial && rule != nnm_rule_placeholder;
+         rule != nnm_rule_multinomial && rule != nnm_rule_placeholder && node->op != NNM_OP_RANDOM_OF_SHAPE;
 }
 
 /* If, Loop and Scan say themselves which of their outputs are constant. */
