@@ -16,11 +16,14 @@ static double waste(double value, double unit) { return value > 0 ? log(rounded_
 
 /* ------------------------------------------------------------------- bytes */
 
+/* Floats that are only stored short (TFLite's float16 weights) are widened once, when the model is loaded. */
+static bool is_quantised(nnm_dtype dtype) { return dtype != NNM_DTYPE_F16 && dtype != NNM_DTYPE_BF16; }
+
 /* Of the tensor as it is kept: 8 bits where the file stores it quantised and only says how to read it as float. */
 static double stored_bytes(const nnm_graph *graph, const nnm_shapes *shapes, nnm_tensor_id tensor) {
   nnm_node_id producer = graph->tensors[tensor].producer;
   if (producer >= 0 && graph->nodes[producer].op == NNM_OP_DEQUANTIZE_LINEAR && graph->nodes[producer].input_count &&
-      graph->nodes[producer].inputs[0] >= 0)
+      graph->nodes[producer].inputs[0] >= 0 && is_quantised(shapes->dtypes[graph->nodes[producer].inputs[0]]))
     tensor = graph->nodes[producer].inputs[0];
   return nnm_dtype_bits(shapes->dtypes[tensor]) / 8.0;
 }

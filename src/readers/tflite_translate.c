@@ -24,8 +24,16 @@ static nnm_status put_padding(tflite_node *x) {
   return nnm_tflite_put_text(x, "auto_pad", padding == PADDING_SAME ? "SAME_UPPER" : "VALID");
 }
 
+/* The window is that of the filter, whose first dimension is something else. */
+static nnm_status put_window(tflite_node *x) {
+  const tflite_tensor *filter = nnm_tflite_input(x, 1);
+  bool is_known = filter && filter->rank == 4 && filter->dims[1] > 0 && filter->dims[2] > 0;
+  return is_known ? nnm_tflite_put_ints(x, "kernel_shape", filter->dims + 1, 2) : NNM_OK;
+}
+
 static nnm_status convolution_2d(tflite_node *x, uint32_t dilation_width) {
   NNM_TRY(put_padding(x));
+  NNM_TRY(put_window(x));
   NNM_TRY(put_steps(x, "strides", (const uint32_t[]){2, 1}, 2, 0));
   return put_steps(x, "dilations", (const uint32_t[]){dilation_width + 1, dilation_width}, 2, 1);
 }
