@@ -80,8 +80,10 @@ nnm_status nnm_rule_slice(nnm_inference *inference, const nnm_node *node, nnm_er
   bool known = false;
   NNM_TRY(nnm_slice_ranges(inference, node, &slice, &known, error));
   if (!known) return NNM_OK;
-  if (!slice.is_bound)
+  if (!slice.is_bound) {
+    nnm_mark_guessed(inference, node, 0);
     NNM_TRY(nnm_note_node(inference, node, error, "where it cuts depends on the input data; nothing cut off assumed"));
+  }
   return nnm_set_shape(inference, node, 0, nnm_shape_of_input(inference, node, 0)->rank, slice.length, error);
 }
 

@@ -23,6 +23,7 @@ nnm_status nnm_rule_lite_where(nnm_inference *inference, const nnm_node *node, n
   if (!shape) return NNM_OK;
   nnm_set_dtype(inference, node, 0, NNM_DTYPE_I64);
   int64_t rows = nnm_shape_elements(*shape);
+  nnm_mark_guessed(inference, node, 0);
   NNM_TRY(nnm_note_node(inference, node, error,
                         "how many elements are true depends on the input data; all %lld assumed", (long long)rows));
   return nnm_set_shape(inference, node, 0, 2, (int64_t[]){rows, shape->rank}, error);
