@@ -36,13 +36,12 @@ void nnm_tflite_close_scope(tflite_reader *reader, tflite_scope *scope) {
 
 nnm_status nnm_tflite_free_name(tflite_reader *reader, const char *text, size_t length, const char **out) {
   const char *name = nnm_graph_builder_intern(reader->builder, text, length);
-  if (!name) return nnm_fail_memory(reader->file.error);
-  while (nnm_graph_builder_find_tensor(reader->builder, name) >= 0) {
+  while (name && nnm_graph_builder_find_tensor(reader->builder, name) >= 0) {
     NNM_TRY(nnm_flat_spend(&reader->file, length + 16));
-    const char *other = nnm_arena_numbered(reader->arena, name, ++reader->renamed);
+    const char *other = nnm_arena_printf(reader->arena, "%.*s#%zu", (int)length, text, ++reader->renamed);
     name = other ? nnm_graph_builder_intern(reader->builder, other, strlen(other)) : NULL;
-    if (!name) return nnm_fail_memory(reader->file.error);
   }
+  if (!name) return nnm_fail_memory(reader->file.error);
   *out = name;
   return NNM_OK;
 }
