@@ -9,10 +9,12 @@
 #include "output.h"
 #include "session.h"
 
-/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json". malloc'ed. */
+/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json", and ".tflite" likewise.
+ * malloc'ed. */
 static char *default_name(const char *path) {
-  static const char suffix[] = ".onnx", instead[] = "_onnx_ir.json";
   const char *name = base_name(path);
+  bool is_tflite = strstr(name, ".tflite") && !strstr(name, ".onnx");
+  const char *suffix = is_tflite ? ".tflite" : ".onnx", *instead = is_tflite ? "_tflite_ir.json" : "_onnx_ir.json";
   size_t found = 0;
   for (const char *at = name; (at = strstr(at, suffix)); at += strlen(suffix)) found++;
   char *result = malloc(strlen(path) + found * strlen(instead) + 1), *to = result;

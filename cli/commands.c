@@ -118,7 +118,7 @@ static const cli_example predict_examples[] = {
 static const cli_option get_ir_options[] = {
     MODEL_OPTIONS,
     TEXT("output", 'o', output, "FILE", HINT_FILE,
-         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json when not given"),
+         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json or the like when not given"),
     SHAPE_OPTIONS,
     COMMON_OPTIONS,
     {0},

@@ -1,6 +1,6 @@
 /* Operators that run another subgraph. TFLite's subgraphs see nothing of each other: what they work on is handed over in
- * lists. Here they become bodies, as ONNX has them: an IF's bodies read the caller's tensors themselves, a WHILE is a Loop
- * whose body computes the condition first. */
+ * lists. Here they become bodies, as ONNX has them: an IF's bodies read the caller's tensors, a WHILE is a Loop whose body
+ * computes the condition first. */
 #include <string.h>
 
 #include "readers/tflite_reader.h"

@@ -371,6 +371,7 @@ nnm_status nnm_tflite_read_model_graph(tflite_reader *reader, size_t subgraph) {
   if (status == NNM_OK) status = read_inputs(reader, &scope, &table);
   if (status == NNM_OK) status = nnm_tflite_read_operators(reader, &scope, &table);
   if (status == NNM_OK) status = read_outputs(reader, &scope, &table);
+  if (status == NNM_OK) status = nnm_tflite_keep_unread(reader, &scope);
   nnm_tflite_close_scope(reader, &scope);
   return status;
 }

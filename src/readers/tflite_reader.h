@@ -106,8 +106,10 @@ nnm_status nnm_tflite_tensor(tflite_reader *reader, tflite_scope *scope, int64_t
                              tflite_tensor **out);
 /* An interned name that nothing visible has: the text, or the text with a number behind it. */
 nnm_status nnm_tflite_free_name(tflite_reader *reader, const char *text, size_t length, const char **out);
-/* Shows the tensor of a body for one that is there already. */
+/* Makes the tensor of a body a name for one of the caller's. */
 nnm_status nnm_tflite_bind(tflite_reader *reader, tflite_scope *scope, int64_t index, const tflite_tensor *actual);
+/* Weights that the file has and no operator reads belong to the graph, too. */
+nnm_status nnm_tflite_keep_unread(tflite_reader *reader, tflite_scope *scope);
 
 /* ---- tflite_graph.c */
 

@@ -239,11 +239,33 @@ nnm_status nnm_tflite_tensor(tflite_reader *reader, tflite_scope *scope, int64_t
 }
 
 nnm_status nnm_tflite_bind(tflite_reader *reader, tflite_scope *scope, int64_t index, const tflite_tensor *actual) {
-  if (index < 0 || (uint64_t)index >= scope->tables.count)
-    return nnm_flat_fail(&reader->file, NNM_ERROR_FORMAT, 0,
-                         "subgraph %zu has no tensor %lld, which it lists as an input; the file is damaged: fetch it "
-                         "again",
-                         scope->subgraph, (long long)index);
-  scope->tensors[index] = *actual;
-  return NNM_OK;
+  tflite_tensor *formal;
+  NNM_TRY(nnm_tflite_tensor(reader, scope, index, true, &formal));
+  if (!formal) return NNM_OK;
+  const char *type = nnm_graph_builder_intern(reader->builder, "ARGUMENT", 8);
+  if (!type) return nnm_fail_memory(reader->file.error);
+  nnm_node node = {.name = reader->empty,
+                   .type = type,
+                   .domain = reader->empty,
+                   .op = NNM_OP_IDENTITY,
+                   .layout = NNM_CHANNELS_LAST,
+                   .weight_layout = NNM_WEIGHT_OXI,
+                   .input_count = 1,
+                   .output_count = 1,
+                   .inputs = &actual->id,
+                   .outputs = &formal->id};
+  formal->constant = actual->constant; /* what the caller hands over is known in here as well */
+  return nnm_graph_builder_node(reader->builder, &node, NULL, reader->file.error);
+}
+
+nnm_status nnm_tflite_keep_unread(tflite_reader *reader, tflite_scope *scope) {
+  for (size_t i = 0; i < scope->tables.count; i++) {
+    if (scope->tensors[i].is_made) continue;
+    nnm_flat_table table = nnm_flat_item_table(&scope->tables, i, "tensor");
+    nnm_flat_vector bytes;
+    NNM_TRY(find_bytes(reader, &table, &bytes));
+    tflite_tensor *tensor;
+    if (bytes.count) NNM_TRY(nnm_tflite_tensor(reader, scope, (int64_t)i, false, &tensor));
+  }
+  return reader->file.status;
 }
