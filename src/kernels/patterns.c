@@ -71,6 +71,9 @@ static const pattern patterns[] = {
     {NNM_ROLE_COUNT, {ADD, NORMED, X, C}},
     {NNM_ROLE_SE, {MUL, X, GATE, DENSE, ACT, DENSE, POOL, X}},
     {NNM_ROLE_SE, {MUL, X, GATE, DENSE, DENSE, POOL, X}},
+    /* a hard sigmoid whose "+ 3" TFLite's converter has added to the bias of the layer in front */
+    {NNM_ROLE_SE, {MUL, X, MUL_DIV, CLIP, DENSE, ACT, DENSE, POOL, X, S}},
+    {NNM_ROLE_SE, {MUL, X, MUL_DIV, CLIP, DENSE, DENSE, POOL, X, S}},
 };
 
 static bool is_binary(symbol s) { return s >= ADD && s <= MUL_DIV; }

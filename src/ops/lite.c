@@ -47,7 +47,7 @@ nnm_status nnm_rule_lite_non_max_suppression(nnm_inference *inference, const nnm
 enum {
   LSTM_RECURRENT = 6, /* of the forget gate, which is always there: (cells, outputs) */
   LSTM_BACKWARDS = 17,
-  RNN_WEIGHTS = 1,   /* (outputs, inputs) */
+  RNN_WEIGHTS = 1, /* (outputs, inputs) */
   RNN_BACKWARDS = 4,
   SVDF_FEATURES = 1, /* (filters, inputs); `rank` filters make one output */
 };

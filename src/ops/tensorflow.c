@@ -27,8 +27,9 @@ static nnm_status find_blocks(nnm_inference *inference, const nnm_node *node, co
     return nnm_fail_node(inference, node, error, "has %zu block sizes and %zu paddings for an input of %d dimensions",
                          out->count, pair_count, (int)shape->rank);
   for (size_t i = 0; i < out->count; i++)
-    if (out->sizes[i] < 1 || out->sizes[i] > NNM_LIMIT_DIMENSION || out->pairs[2 * i] < 0 || out->pairs[2 * i + 1] < 0 ||
-        out->pairs[2 * i] > NNM_LIMIT_DIMENSION || out->pairs[2 * i + 1] > NNM_LIMIT_DIMENSION)
+    if (out->sizes[i] < 1 || out->sizes[i] > NNM_LIMIT_DIMENSION || out->pairs[2 * i] < 0 ||
+        out->pairs[2 * i + 1] < 0 || out->pairs[2 * i] > NNM_LIMIT_DIMENSION ||
+        out->pairs[2 * i + 1] > NNM_LIMIT_DIMENSION)
       return nnm_fail_node(inference, node, error, "has a block size of %lld or a padding below 0",
                            (long long)out->sizes[i]);
   return NNM_OK;

@@ -68,7 +68,9 @@ static size_t follow(nnm_flat_file *file, size_t at, const char *what) {
 
 /* ------------------------------------------------------------------ tables */
 
-static nnm_flat_table absent(nnm_flat_file *file, const char *what) { return (nnm_flat_table){.file = file, .what = what}; }
+static nnm_flat_table absent(nnm_flat_file *file, const char *what) {
+  return (nnm_flat_table){.file = file, .what = what};
+}
 
 static nnm_flat_table open_table(nnm_flat_file *file, size_t at, const char *what) {
   int32_t back = (int32_t)read_u32(file, at, what);
@@ -111,13 +113,13 @@ static size_t field_at(const nnm_flat_table *table, uint32_t field, size_t size)
 
 bool nnm_flat_has(const nnm_flat_table *table, uint32_t field) { return field_at(table, field, 1) != 0; }
 
-#define FLAT_READER(name, result, type)                                                       \
-  result name(const nnm_flat_table *table, uint32_t field, result otherwise) {                \
-    type value;                                                                               \
-    size_t at = field_at(table, field, sizeof value);                                         \
-    if (!at) return table->file->status == NNM_OK ? otherwise : 0;                            \
-    memcpy(&value, table->file->data + at, sizeof value); /* the table has been checked */    \
-    return (result)value;                                                                     \
+#define FLAT_READER(name, result, type)                                                    \
+  result name(const nnm_flat_table *table, uint32_t field, result otherwise) {             \
+    type value;                                                                            \
+    size_t at = field_at(table, field, sizeof value);                                      \
+    if (!at) return table->file->status == NNM_OK ? otherwise : 0;                         \
+    memcpy(&value, table->file->data + at, sizeof value); /* the table has been checked */ \
+    return (result)value;                                                                  \
   }
 FLAT_READER(nnm_flat_i8, int64_t, int8_t)
 FLAT_READER(nnm_flat_u8, uint64_t, uint8_t)
@@ -143,10 +145,11 @@ static nnm_flat_vector read_vector(const nnm_flat_table *table, uint32_t field, 
   size_t count = read_u32(file, to, table->what);
   if (file->status != NNM_OK) return vector;
   if (!nnm_multiply_size(count, item_size, &size) || size > file->size - to - OFFSET_BYTES) {
-    nnm_flat_fail(file, NNM_ERROR_FORMAT, to,
-                  "%s has a list of %zu items, more than the file has room for; the file is damaged or cut short: fetch "
-                  "it again",
-                  table->what, count);
+    nnm_flat_fail(
+        file, NNM_ERROR_FORMAT, to,
+        "%s has a list of %zu items, more than the file has room for; the file is damaged or cut short: fetch "
+        "it again",
+        table->what, count);
     return vector;
   }
   vector.items = file->data + to + OFFSET_BYTES;

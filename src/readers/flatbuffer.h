@@ -28,10 +28,10 @@ typedef struct nnm_flat_file {
 
 typedef struct nnm_flat_table {
   nnm_flat_file *file;
-  const char *what;   /* "tensor": for messages */
-  size_t at;          /* byte of the table; 0: absent, all its fields have their defaults */
-  size_t vtable;      /* byte of the offsets of its fields */
-  uint32_t size;      /* bytes of the table itself */
+  const char *what;     /* "tensor": for messages */
+  size_t at;            /* byte of the table; 0: absent, all its fields have their defaults */
+  size_t vtable;        /* byte of the offsets of its fields */
+  uint32_t size;        /* bytes of the table itself */
   uint32_t field_count; /* fields that its virtual table lists */
 } nnm_flat_table;
 

@@ -121,7 +121,8 @@ static nnm_status read_model(tflite_reader *reader) {
 static nnm_status read_tflite(const unsigned char *data, size_t size, nnm_graph **graph, nnm_ir **ir,
                               nnm_error *error) {
   (void)ir;
-  if (!has_identifier(data, size) && !looks_like_model(data, size)) return nnm_fail_content(error, "tflite", data, size);
+  if (!has_identifier(data, size) && !looks_like_model(data, size))
+    return nnm_fail_content(error, "tflite", data, size);
   uint64_t budget;
   if (__builtin_mul_overflow((uint64_t)size, (uint64_t)LOOKS, &budget)) budget = UINT64_MAX / 2;
   tflite_reader reader = {.file = {.data = data, .size = size, .error = error, .budget = budget + RUNNING_BUDGET}};

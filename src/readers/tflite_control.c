@@ -42,8 +42,7 @@ static nnm_status bind_inputs(tflite_node *x, body *opened, size_t first, const 
   if (opened->inputs.count != given) return fail_inputs(x, what, opened->inputs.count, given);
   for (size_t i = 0; i < given; i++) {
     const tflite_tensor *actual = nnm_tflite_input(x, first + i);
-    if (actual)
-      NNM_TRY(nnm_tflite_bind(x->reader, &opened->scope, nnm_flat_item_i32(&opened->inputs, i), actual));
+    if (actual) NNM_TRY(nnm_tflite_bind(x->reader, &opened->scope, nnm_flat_item_i32(&opened->inputs, i), actual));
   }
   return NNM_OK;
 }
@@ -52,7 +51,8 @@ static nnm_status list_outputs(tflite_node *x, body *opened) {
   for (size_t i = 0; i < opened->outputs.count; i++) {
     tflite_tensor *tensor;
     NNM_TRY(nnm_tflite_tensor(x->reader, &opened->scope, nnm_flat_item_i32(&opened->outputs, i), false, &tensor));
-    if (!tensor) return nnm_tflite_fail(x, NNM_ERROR_GRAPH, "runs a subgraph without its output; convert the model again");
+    if (!tensor)
+      return nnm_tflite_fail(x, NNM_ERROR_GRAPH, "runs a subgraph without its output; convert the model again");
     NNM_TRY(nnm_graph_builder_output(x->reader->builder, tensor->id, x->reader->file.error));
   }
   return NNM_OK;
@@ -215,7 +215,8 @@ static nnm_status put_turns(tflite_node *x, int64_t turns, nnm_tensor_id *out) {
   nnm_constant *constant = NNM_ARENA_NEW(x->reader->arena, nnm_constant);
   int64_t *value = nnm_arena_copy(x->reader->arena, &turns, 1, sizeof turns);
   if (!constant || !value) return nnm_fail_memory(x->reader->file.error);
-  *constant = (nnm_constant){.dtype = NNM_DTYPE_I64, .dims = value, .bytes = (unsigned char *)value, .size = sizeof turns};
+  *constant =
+      (nnm_constant){.dtype = NNM_DTYPE_I64, .dims = value, .bytes = (unsigned char *)value, .size = sizeof turns};
   NNM_TRY(nnm_tflite_new_tensor(x, x->node.name, "turns", NNM_DTYPE_I64, out));
   return nnm_graph_builder_weight(x->reader->builder, *out, constant, x->reader->file.error);
 }

@@ -192,9 +192,9 @@ typedef struct activation {
 
 /* The activation fused behind an operator becomes a node of its own, so that fusion rules see it; *found NULL: none. */
 static nnm_status find_activation(tflite_node *x, const activation **found) {
-  static const activation activations[] = {
-      {NULL, NNM_OP_UNKNOWN, false}, {"RELU", NNM_OP_RELU, false}, {"RELU_N1_TO_1", NNM_OP_CLIP, true},
-      {"RELU6", NNM_OP_RELU6, false}, {"TANH", NNM_OP_TANH, false}, {"SIGN_BIT", NNM_OP_SIGN, false}};
+  static const activation activations[] = {{NULL, NNM_OP_UNKNOWN, false},       {"RELU", NNM_OP_RELU, false},
+                                           {"RELU_N1_TO_1", NNM_OP_CLIP, true}, {"RELU6", NNM_OP_RELU6, false},
+                                           {"TANH", NNM_OP_TANH, false},        {"SIGN_BIT", NNM_OP_SIGN, false}};
   *found = NULL;
   if (!x->row || x->row->activation < 0) return NNM_OK;
   int64_t number = nnm_flat_i8(&x->options, (uint32_t)x->row->activation, 0);
@@ -208,7 +208,8 @@ static nnm_status find_activation(tflite_node *x, const activation **found) {
 }
 
 static nnm_status add_activation(tflite_node *x, const activation *behind, nnm_tensor_id from, nnm_tensor_id to) {
-  nnm_attribute bounds[2] = {{.name = "min", .kind = NNM_ATTRIBUTE_FLOAT}, {.name = "max", .kind = NNM_ATTRIBUTE_FLOAT}};
+  nnm_attribute bounds[2] = {{.name = "min", .kind = NNM_ATTRIBUTE_FLOAT},
+                             {.name = "max", .kind = NNM_ATTRIBUTE_FLOAT}};
   bounds[0].as.number = -1;
   bounds[1].as.number = 1;
   nnm_node node = {.name = x->node.name,
@@ -231,7 +232,8 @@ nnm_status nnm_tflite_add(tflite_node *x) {
   NNM_TRY(find_activation(x, &behind));
   nnm_tensor_id result = x->node.output_count ? x->outputs[0] : -1;
   if (behind)
-    NNM_TRY(nnm_tflite_new_tensor(x, x->node.name, "before_activation", nnm_tflite_output(x, 0)->dtype, &x->outputs[0]));
+    NNM_TRY(
+        nnm_tflite_new_tensor(x, x->node.name, "before_activation", nnm_tflite_output(x, 0)->dtype, &x->outputs[0]));
   x->node.inputs = x->inputs;
   x->node.outputs = x->outputs;
   x->node.attributes = x->attributes;

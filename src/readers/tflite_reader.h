@@ -25,10 +25,10 @@ typedef struct tflite_code { /* of Model.operator_codes */
 typedef struct tflite_tensor {
   bool is_made;
   nnm_dtype dtype;
-  uint32_t type;     /* the file's number */
+  uint32_t type; /* the file's number */
   nnm_tensor_id id;
-  int32_t rank;      /* as the file says; -1: unknown */
-  const int64_t *dims; /* -1 where the file leaves it open */
+  int32_t rank;                 /* as the file says; -1: unknown */
+  const int64_t *dims;          /* -1 where the file leaves it open */
   const nnm_constant *constant; /* NULL: no weight */
 } tflite_tensor;
 
@@ -81,7 +81,7 @@ typedef enum tflite_option_kind { TFLITE_BOOL, TFLITE_INT32, TFLITE_INT64, TFLIT
 /* An option that only has another name in ONNX. */
 typedef struct tflite_option {
   uint8_t field;
-  uint8_t kind; /* tflite_option_kind */
+  uint8_t kind;          /* tflite_option_kind */
   const char *attribute; /* NULL ends the list */
 } tflite_option;
 

@@ -76,10 +76,10 @@ static nnm_status name_tensor(tflite_reader *reader, const nnm_flat_table *table
 
 static nnm_dtype dtype_of(tflite_reader *reader, uint32_t type) {
   static const nnm_dtype dtypes[] = {
-      NNM_DTYPE_F32,  NNM_DTYPE_F16,     NNM_DTYPE_I32, NNM_DTYPE_U8,      NNM_DTYPE_I64, NNM_DTYPE_STRING,
+      NNM_DTYPE_F32,  NNM_DTYPE_F16,     NNM_DTYPE_I32,     NNM_DTYPE_U8,  NNM_DTYPE_I64, NNM_DTYPE_STRING,
       NNM_DTYPE_BOOL, NNM_DTYPE_I16,     NNM_DTYPE_COMPLEX, NNM_DTYPE_I8,  NNM_DTYPE_F64, NNM_DTYPE_COMPLEX,
       NNM_DTYPE_U64,  NNM_DTYPE_UNKNOWN, NNM_DTYPE_UNKNOWN, NNM_DTYPE_U32, NNM_DTYPE_U16, NNM_DTYPE_I4,
-      NNM_DTYPE_BF16, NNM_DTYPE_I4,      NNM_DTYPE_U4,  NNM_DTYPE_F8,      NNM_DTYPE_F8};
+      NNM_DTYPE_BF16, NNM_DTYPE_I4,      NNM_DTYPE_U4,      NNM_DTYPE_F8,  NNM_DTYPE_F8};
   if (type < sizeof dtypes / sizeof *dtypes) return dtypes[type];
   reader->odd_types++;
   reader->odd_type = type;
@@ -88,8 +88,7 @@ static nnm_dtype dtype_of(tflite_reader *reader, uint32_t type) {
 
 /* Bits of an element as the file stores it; 0 where that is not fixed. */
 static uint64_t stored_bits(uint32_t type) {
-  static const uint8_t bits[] = {32, 16, 32, 8,  64, 0,  8,  16, 64, 8, 64, 128,
-                                 64, 0,  0,  32, 16, 4, 16, 2,  4,  8, 8};
+  static const uint8_t bits[] = {32, 16, 32, 8, 64, 0, 8, 16, 64, 8, 64, 128, 64, 0, 0, 32, 16, 4, 16, 2, 4, 8, 8};
   return type < sizeof bits ? bits[type] : 0;
 }
 
@@ -139,9 +138,10 @@ static nnm_status find_bytes(tflite_reader *reader, const nnm_flat_table *tensor
   NNM_TRY(reader->file.status);
   if (offset <= NOT_OUTSIDE || bytes->count) return NNM_OK;
   if (offset > reader->file.size || size > reader->file.size - offset)
-    return nnm_flat_fail(&reader->file, NNM_ERROR_FORMAT, table.at,
-                         "buffer %llu lies at byte %llu, past the end of the file; the file is cut short: fetch it again",
-                         (unsigned long long)buffer, (unsigned long long)offset);
+    return nnm_flat_fail(
+        &reader->file, NNM_ERROR_FORMAT, table.at,
+        "buffer %llu lies at byte %llu, past the end of the file; the file is cut short: fetch it again",
+        (unsigned long long)buffer, (unsigned long long)offset);
   bytes->items = reader->file.data + offset;
   bytes->count = (size_t)size;
   return NNM_OK;
@@ -158,10 +158,11 @@ static nnm_status check_bytes(tflite_reader *reader, const nnm_flat_table *table
                          "tensor %lld has more elements than can be counted; the file is damaged: fetch it again",
                          (long long)index);
   if (!each || (uint64_t)count >= (uint64_t)bits / 8 + (bits % 8 != 0)) return NNM_OK;
-  return nnm_flat_fail(&reader->file, NNM_ERROR_FORMAT, table->at,
-                       "tensor %lld has %zu bytes, but its shape needs %llu; the file is damaged or cut short: fetch it "
-                       "again",
-                       (long long)index, count, (unsigned long long)bits / 8 + (bits % 8 != 0));
+  return nnm_flat_fail(
+      &reader->file, NNM_ERROR_FORMAT, table->at,
+      "tensor %lld has %zu bytes, but its shape needs %llu; the file is damaged or cut short: fetch it "
+      "again",
+      (long long)index, count, (unsigned long long)bits / 8 + (bits % 8 != 0));
 }
 
 static nnm_status make_weight(tflite_reader *reader, const nnm_flat_table *table, int64_t index,
@@ -179,7 +180,8 @@ static nnm_status make_weight(tflite_reader *reader, const nnm_flat_table *table
   }
   int64_t elements;
   bool is_empty = nnm_multiply_dims(tensor->dims, (size_t)tensor->rank, &elements) && !elements;
-  if (is_empty) constant->bytes = reader->file.data; /* all there, which a shape may hang on; the address only says so */
+  if (is_empty)
+    constant->bytes = reader->file.data; /* all there, which a shape may hang on; the address only says so */
   tensor->constant = constant;
   return nnm_graph_builder_weight(reader->builder, tensor->id, constant, reader->file.error);
 }

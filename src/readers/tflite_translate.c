@@ -87,7 +87,8 @@ nnm_status nnm_tflite_dense(tflite_node *x) {
   enum { KEEP_DIMENSIONS = 2 };
   bool keeps = nnm_flat_u8(&x->options, KEEP_DIMENSIONS, 0) != 0;
   const tflite_tensor *input = nnm_tflite_input(x, 0), *weights = nnm_tflite_input(x, 1);
-  if (!input || !weights) return nnm_tflite_fail(x, NNM_ERROR_GRAPH, "lacks its input or weights; convert the model again");
+  if (!input || !weights)
+    return nnm_tflite_fail(x, NNM_ERROR_GRAPH, "lacks its input or weights; convert the model again");
   NNM_TRY(nnm_tflite_put_int(x, "transB", 1));
   NNM_TRY(nnm_tflite_take_inputs(x, (const int[]){0, 1, 2}, 3));
   int64_t columns = weights->rank == 2 ? weights->dims[1] : -1;

@@ -84,7 +84,8 @@ const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_nod
   nnm_new_value made;
   if (a->count > count || b->count > count || !nnm_start_value(inference, count, false, &made)) return NULL;
   for (size_t i = 1; i <= count; i++) {
-    int64_t x = i <= a->count ? nnm_value_int(a, a->count - i) : 1, y = i <= b->count ? nnm_value_int(b, b->count - i) : 1;
+    int64_t x = i <= a->count ? nnm_value_int(a, a->count - i) : 1,
+            y = i <= b->count ? nnm_value_int(b, b->count - i) : 1;
     made.integers[count - i] = x == 1 ? y : x;
   }
   return made.value;
@@ -112,7 +113,7 @@ const nnm_value *nnm_fold_constant_of_shape(nnm_inference *inference, const nnm_
   if (filling && filling->count != 1) return NULL;
   if (filling) integer = nnm_value_int(filling, 0), number = nnm_value_float(filling, 0);
   else if (given && !(is_float ? nnm_constant_float(attribute->as.tensor, 0, &number)
-                          : nnm_constant_int(attribute->as.tensor, 0, &integer)))
+                               : nnm_constant_int(attribute->as.tensor, 0, &integer)))
     return NULL;
   if (!nnm_start_value(inference, count, is_float, &made)) return NULL;
   for (size_t i = 0; i < count; i++) {

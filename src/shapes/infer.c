@@ -47,7 +47,8 @@ static bool is_control(const nnm_node *node) { return nnm_op_work((nnm_op)node->
 /* Once shapes are fixed, what only looks at shapes is constant; what is new each time never is. */
 static bool is_constant(const nnm_inference *inference, const nnm_node *node, bool inputs_constant) {
   nnm_shape_rule rule = nnm_op_shape_rule(node->op);
-  if (rule == nnm_rule_shape || rule == nnm_rule_size || rule == nnm_rule_rank) return nnm_shape_of_input(inference, node, 0) != NULL;
+  if (rule == nnm_rule_shape || rule == nnm_rule_size || rule == nnm_rule_rank)
+    return nnm_shape_of_input(inference, node, 0) != NULL;
   return inputs_constant && rule && rule != nnm_rule_random && rule != nnm_rule_random_like &&
          rule != nnm_rule_multinomial && rule != nnm_rule_placeholder && node->op != NNM_OP_RANDOM_OF_SHAPE;
 }
@@ -127,7 +128,8 @@ static nnm_status improve_guess(nnm_inference *inference, nnm_tensor_id tensor, 
   const nnm_tensor *declared = &inference->graph->tensors[tensor];
   nnm_shape *shape = &inference->shapes->tensors[tensor];
   if (!contradicts(declared, shape) || declared->rank != shape->rank) return NNM_OK;
-  int64_t *dims = nnm_arena_copy(&inference->shapes->arena, shape->dims, (size_t)shape->rank, sizeof *dims), elements = 1;
+  int64_t *dims = nnm_arena_copy(&inference->shapes->arena, shape->dims, (size_t)shape->rank, sizeof *dims),
+          elements = 1;
   if (!dims) return nnm_fail_memory(error);
   bool is_open = false;
   for (int32_t i = 0; i < shape->rank; i++) {

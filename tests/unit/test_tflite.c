@@ -189,7 +189,7 @@ static void test_stored_weights(void **state) {
 static void test_types(void **state) {
   (void)state;
   read_good("y_types.tflite");
-  static const char *const same[] = {"float", "half", "int32",  "uint8",  "int64", "int16",
+  static const char *const same[] = {"float", "half",   "int32",  "uint8",  "int64", "int16",
                                      "int8",  "double", "uint64", "uint32", "uint16"};
   for (size_t i = 0; i < sizeof same / sizeof *same; i++)
     for (size_t k = 0; k < 3; k++) {
@@ -213,16 +213,14 @@ static void test_operators(void **state) {
   static const struct {
     const char *tensor, *shape;
   } expected[] = {
-      {"split_1", "1x8x6x2"},      {"split_2", "1x8x6x2"},      {"split_v_1", "1x8x6x1"},
-      {"split_v_2", "1x8x6x2"},    {"split_v_3", "1x8x6x1"},    {"sliced", "1x3x4x2"},
-      {"strided", "1x3x3"},        {"transposed", "1x4x8x6"},   {"by_option", "2x96"},
-      {"by_input", "1x48x4"},      {"squeezed", "8x6x4"},       {"largest", "1x8x6"},
-      {"embedded", "2x5"},         {"gathered", "1x8x2x4"},     {"upwards", "1x16x12x5"},
-      {"computed_up", "1x48x8x5"}, {"batched", "6x5x2x4"},      {"unbatched", "1x8x6x4"},
-      {"deep", "1x4x3x16"},        {"filled", "1x48x4"},        {"broadcast", "3x48x4"},
-      {"where", "192x3"},          {"scattered", "3x1x4"},      {"chosen", "7"},
-      {"their_scores", "7"},       {"how_many", ""},            {"rows", "9x5"},
-      {"hlo", "1x6x8x4"},          {"convolved", "1x2x4x2x5"},
+      {"split_1", "1x8x6x2"},     {"split_2", "1x8x6x2"},   {"split_v_1", "1x8x6x1"}, {"split_v_2", "1x8x6x2"},
+      {"split_v_3", "1x8x6x1"},   {"sliced", "1x3x4x2"},    {"strided", "1x3x3"},     {"transposed", "1x4x8x6"},
+      {"by_option", "2x96"},      {"by_input", "1x48x4"},   {"squeezed", "8x6x4"},    {"largest", "1x8x6"},
+      {"embedded", "2x5"},        {"gathered", "1x8x2x4"},  {"upwards", "1x16x12x5"}, {"computed_up", "1x48x8x5"},
+      {"batched", "6x5x2x4"},     {"unbatched", "1x8x6x4"}, {"deep", "1x4x3x16"},     {"filled", "1x48x4"},
+      {"broadcast", "3x48x4"},    {"where", "192x3"},       {"scattered", "3x1x4"},   {"chosen", "7"},
+      {"their_scores", "7"},      {"how_many", ""},         {"rows", "9x5"},          {"hlo", "1x6x8x4"},
+      {"convolved", "1x2x4x2x5"},
   };
   read_good("y_operators.tflite");
   for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) expect_shape(expected[i].tensor, expected[i].shape);
@@ -244,8 +242,7 @@ static void test_recurrent_layers(void **state) {
   expect_shape("svdf", "1x6");
   assert_int_equal(nnm_node_multiply_adds(graph, shapes, tensor("lstm")->producer), 20 * (4 * 16 * 8 + 4 * 16 * 16));
   assert_int_equal(nnm_node_multiply_adds(graph, shapes, tensor("both")->producer), 20 * 2 * (6 * 16 + 6 * 6));
-  assert_int_equal(nnm_node_multiply_adds(graph, shapes, tensor("svdf/before_activation")->producer),
-                   12 * 10 + 12 * 5);
+  assert_int_equal(nnm_node_multiply_adds(graph, shapes, tensor("svdf/before_activation")->producer), 12 * 10 + 12 * 5);
   assert_false(shapes->constant[tensor_id("state")]); /* it changes from run to run */
   done();
 }
@@ -260,7 +257,7 @@ static void test_bodies(void **state) {
   expect_shape("chosen", "1x4"); /* of the dearer branch */
   assert_int_equal(counted->op, NNM_OP_LOOP);
   nnm_block_id body = nnm_find_attribute(counted, "body")->as.block;
-  assert_int_equal(shapes->turns[body], 7); /* 1, 3, ... 13 are less than 15 */
+  assert_int_equal(shapes->turns[body], 7);                /* 1, 3, ... 13 are less than 15 */
   assert_int_equal(graph->blocks[body].node_count, 2 + 3); /* two arguments; the condition runs in each turn, too */
   assert_int_equal(uncounted->inputs[0], -1);
   assert_int_equal(shapes->turns[nnm_find_attribute(uncounted, "body")->as.block], 1);
@@ -379,11 +376,13 @@ int main(int argc, char **argv) {
   if (argc < 2) return 2;
   folder = argv[1];
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_network),    cmocka_unit_test(test_identifier),       cmocka_unit_test(test_names),
-      cmocka_unit_test(test_types),      cmocka_unit_test(test_stored_weights),   cmocka_unit_test(test_operators),
-      cmocka_unit_test(test_bodies),     cmocka_unit_test(test_recurrent_layers), cmocka_unit_test(test_variables),
-      cmocka_unit_test(test_composites), cmocka_unit_test(test_signatures),       cmocka_unit_test(test_custom_operators),
-      cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_places),
+      cmocka_unit_test(test_network),        cmocka_unit_test(test_identifier),
+      cmocka_unit_test(test_names),          cmocka_unit_test(test_types),
+      cmocka_unit_test(test_stored_weights), cmocka_unit_test(test_operators),
+      cmocka_unit_test(test_bodies),         cmocka_unit_test(test_recurrent_layers),
+      cmocka_unit_test(test_variables),      cmocka_unit_test(test_composites),
+      cmocka_unit_test(test_signatures),     cmocka_unit_test(test_custom_operators),
+      cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_places),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

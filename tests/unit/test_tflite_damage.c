@@ -184,8 +184,8 @@ int main(int argc, char **argv) {
   if (argc < 2) return 2;
   folder = argv[1];
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_truncation),          cmocka_unit_test(test_bit_flips),
-      cmocka_unit_test(test_words_replaced),      cmocka_unit_test(test_failing_allocations),
+      cmocka_unit_test(test_truncation),      cmocka_unit_test(test_bit_flips),
+      cmocka_unit_test(test_words_replaced),  cmocka_unit_test(test_failing_allocations),
       cmocka_unit_test(test_weights_outside),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,9 @@ class Writer:
     def numbers(self, value):
         self.pad(8, 4)
         place = self.places[id(value)] = len(self.out)
-        self.out += struct.pack("<I", len(value.values)) + struct.pack(f"<{len(value.values)}{value.kind}", *value.values)
+        self.out += struct.pack("<I", len(value.values)) + struct.pack(
+            f"<{len(value.values)}{value.kind}", *value.values
+        )
         return place
 
     def tables(self, value):

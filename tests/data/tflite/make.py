@@ -9,7 +9,7 @@ import sys
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from flatbuffer import Ints, Raw, f32, flatbuffer, i8, i32, u8, u32, u64  # noqa: E402
+from flatbuffer import Ints, Raw, flatbuffer, i8, i32, u8, u32, u64  # noqa: E402
 
 expected = []  # (file, status, part of the message)
 FLOAT, HALF, INT32, UINT8, INT64, TEXT, BOOL, INT8, RESOURCE = 0, 1, 2, 3, 4, 5, 6, 9, 13
@@ -315,7 +315,9 @@ def recurrent():
     graph.weight("br", 6)
     graph.tensor("hr", [1, 6], variable=True)
     graph.op("UNIDIRECTIONAL_SEQUENCE_RNN", ["lstm", "wr", "rr", "br", "hr"], ["rnn"])
-    graph.op("BIDIRECTIONAL_SEQUENCE_RNN", ["lstm", "wr", "rr", "br", "hr", "wr", "rr", "br", "hr"], ["both"], {2: u8(1)})
+    graph.op(
+        "BIDIRECTIONAL_SEQUENCE_RNN", ["lstm", "wr", "rr", "br", "hr", "wr", "rr", "br", "hr"], ["both"], {2: u8(1)}
+    )
     graph.input("frame", [1, 10])
     graph.weight("features", 12, 10)
     graph.weight("time", 12, 5)
