@@ -11,7 +11,20 @@ HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
 from flatbuffer import Ints, flatbuffer, i8, i32, u8, u32, u64  # noqa: E402
 from schema import (  # noqa: E402
-    BOOL, HALF, INT8, INT32, RELU, RELU6, RELU_N1_TO_1, RESOURCE, SAME, VALID, Graph, Model, depthwise, pool, start,
+    BOOL,
+    HALF,
+    INT8,
+    INT32,
+    RELU,
+    RELU6,
+    RELU_N1_TO_1,
+    RESOURCE,
+    SAME,
+    VALID,
+    Graph,
+    depthwise,
+    pool,
+    start,
     window,
 )  # fmt: skip
 
