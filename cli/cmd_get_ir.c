@@ -9,10 +9,12 @@
 #include "output.h"
 #include "session.h"
 
-/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json". malloc'ed. */
+/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json", and ".tflite" likewise.
+ * malloc'ed. */
 static char *default_name(const char *path) {
-  static const char suffix[] = ".onnx", instead[] = "_onnx_ir.json";
   const char *name = base_name(path);
+  bool is_tflite = strstr(name, ".tflite") && !strstr(name, ".onnx");
+  const char *suffix = is_tflite ? ".tflite" : ".onnx", *instead = is_tflite ? "_tflite_ir.json" : "_onnx_ir.json";
   size_t found = 0;
   for (const char *at = name; (at = strstr(at, suffix)); at += strlen(suffix)) found++;
   char *result = malloc(strlen(path) + found * strlen(instead) + 1), *to = result;
@@ -75,17 +77,12 @@ static int convert(const model_input *input, const nnm_shape_options *shapes, co
 }
 
 int run_get_ir(const cli_command *command, const cli_settings *settings) {
-  size_t count = settings->onnx.count + settings->nnmeter_ir.count + settings->files.count;
+  const char *given = NULL, *format = NULL;
+  size_t count = count_models(settings, &given, &format);
   if (!count) return usage_error(command, "no model given; please run \"nn-meter get_ir --help\" to see guidance");
   if (count > 1) return usage_error(command, "one model at a time");
-  const text_list *given = settings->onnx.count         ? &settings->onnx
-                           : settings->nnmeter_ir.count ? &settings->nnmeter_ir
-                                                        : &settings->files;
-  char *path = strdup(given->items[0]);
-  model_input input = {.path = path,
-                       .format = settings->onnx.count         ? "onnx"
-                                 : settings->nnmeter_ir.count ? "nnmeter-ir"
-                                                              : NULL};
+  char *path = strdup(given);
+  model_input input = {.path = path, .format = format};
   shape_arguments shapes;
   int status = parse_shapes(command, settings, &shapes);
   if (!status) status = path ? convert(&input, &shapes.options, settings->output) : EXIT_FAILED;

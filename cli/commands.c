@@ -25,10 +25,12 @@ enum { GROUP_MODEL = 1, GROUP_FORMAT = 2 };
 #define MODEL_OPTIONS                                                                                                \
   {.name = "onnx", .kind = OPTION_MANY, .target = TARGET(onnx), .value = "PATH", .hint = HINT_FILE,                   \
    .group = GROUP_MODEL, .help = "ONNX models, or folders of *.onnx"},                                                \
+  {.name = "tflite", .kind = OPTION_MANY, .target = TARGET(tflite), .value = "PATH", .hint = HINT_FILE,               \
+   .group = GROUP_MODEL, .help = "TensorFlow Lite models, or folders of *.tflite"},                                   \
   {.name = "nn-meter-ir", .kind = OPTION_MANY, .target = TARGET(nnmeter_ir), .value = "PATH", .hint = HINT_FILE,      \
    .group = GROUP_MODEL, .help = "models in nn-Meter's IR, or folders of *.json"},                                    \
-  REFUSED("tensorflow", "this version reads ONNX and nn-Meter IR; convert the model first, with tf2onnx for example"), \
-  REFUSED("torchvision", "this version reads ONNX and nn-Meter IR; export the model first, with torch.onnx.export")
+  REFUSED("tensorflow", "this version reads ONNX, TensorFlow Lite and nn-Meter IR; convert the model first, with TFLiteConverter for example"), \
+  REFUSED("torchvision", "this version reads ONNX, TensorFlow Lite and nn-Meter IR; export the model first, with torch.onnx.export")
 
 #define SHAPE_OPTIONS                                                                                                  \
   {.name = "batch-size", .kind = OPTION_NUMBER, .target = TARGET(batch_size), .value = "N", .least = 1,                \
@@ -116,7 +118,7 @@ static const cli_example predict_examples[] = {
 static const cli_option get_ir_options[] = {
     MODEL_OPTIONS,
     TEXT("output", 'o', output, "FILE", HINT_FILE,
-         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json when not given"),
+         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json or the like when not given"),
     SHAPE_OPTIONS,
     COMMON_OPTIONS,
     {0},

@@ -2,11 +2,39 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "messages.h"
+
+/* The options that name models, in the order in which what they name is taken; files without one come last. */
+static const struct model_option {
+  const char *format, *suffix;
+  size_t target; /* offset in settings */
+} model_options[] = {
+    {"onnx", ".onnx", offsetof(cli_settings, onnx)},
+    {"tflite", ".tflite", offsetof(cli_settings, tflite)},
+    {"nnmeter-ir", ".json", offsetof(cli_settings, nnmeter_ir)},
+};
+enum { MODEL_OPTIONS = sizeof model_options / sizeof model_options[0] };
+
+static const text_list *named_by(const cli_settings *settings, const struct model_option *option) {
+  return (const text_list *)((const char *)settings + option->target);
+}
+
+size_t count_models(const cli_settings *settings, const char **path, const char **format) {
+  size_t count = settings->files.count;
+  if (count && path) *path = settings->files.items[0], *format = NULL;
+  for (size_t i = 0; i < MODEL_OPTIONS; i++) {
+    const text_list *named = named_by(settings, &model_options[i]);
+    if (named->count && path) *path = named->items[0], *format = model_options[i].format;
+    count += named->count;
+  }
+  return count;
+}
 
 /* Takes path and fault over, also on failure. */
 static bool add_input(model_inputs *inputs, char *path, const char *format, char *fault) {
@@ -31,10 +59,20 @@ static bool has_suffix(const char *name, const char *suffix) {
 
 /* As the old tool's glob chose: by suffix, hidden files left out, folders below not entered. */
 static bool is_wanted(const char *name, const char *format) {
-  bool is_onnx = has_suffix(name, ".onnx"), is_json = has_suffix(name, ".json");
   if (name[0] == '.') return false;
-  if (!format) return is_onnx || is_json;
-  return !strcmp(format, "onnx") ? is_onnx : is_json;
+  for (size_t i = 0; i < MODEL_OPTIONS; i++)
+    if ((!format || !strcmp(format, model_options[i].format)) && has_suffix(name, model_options[i].suffix)) return true;
+  return false;
+}
+
+/* What was looked for: "*.onnx, *.tflite and *.json". */
+static void list_wanted(const char *format, char *text, size_t size) {
+  size_t used = 0;
+  for (size_t i = 0; i < MODEL_OPTIONS && used < size; i++) {
+    const char *between = format || !i ? "" : i + 1 < MODEL_OPTIONS ? ", " : " and ";
+    if (!format || !strcmp(format, model_options[i].format))
+      used += (size_t)snprintf(text + used, size - used, "%s*%s", between, model_options[i].suffix);
+  }
 }
 
 static char *join(const char *folder, const char *name) {
@@ -66,12 +104,9 @@ static bool add_folder(model_inputs *inputs, const char *folder, const char *for
   for (size_t i = first; i < inputs->count; i++) inputs->items[i].format = format;
   if (inputs->count > first) qsort(inputs->items + first, inputs->count - first, sizeof *inputs->items, by_path);
   if (!fits || inputs->count > first) return fits;
-  char *fault = malloc(256);
-  if (fault)
-    snprintf(fault, 256, "no model in this folder; looked for %s, not in folders below",
-             !format                   ? "*.onnx and *.json"
-             : !strcmp(format, "onnx") ? "*.onnx"
-                                       : "*.json");
+  char *fault = malloc(256), wanted[128];
+  list_wanted(format, wanted, sizeof wanted);
+  if (fault) snprintf(fault, 256, "no model in this folder; looked for %s, not in folders below", wanted);
   return fault && add_input(inputs, strdup(folder), format, fault);
 }
 
@@ -88,8 +123,10 @@ static bool add_all(model_inputs *inputs, const text_list *paths, const char *fo
 
 bool collect_inputs(const cli_settings *settings, model_inputs *inputs) {
   *inputs = (model_inputs){0};
-  return add_all(inputs, &settings->onnx, "onnx") && add_all(inputs, &settings->nnmeter_ir, "nnmeter-ir") &&
-         add_all(inputs, &settings->files, NULL);
+  bool fits = true;
+  for (size_t i = 0; fits && i < MODEL_OPTIONS; i++)
+    fits = add_all(inputs, named_by(settings, &model_options[i]), model_options[i].format);
+  return fits && add_all(inputs, &settings->files, NULL);
 }
 
 bool spares_input(const char *output, const model_input *input) {

@@ -17,6 +17,10 @@ typedef struct model_inputs {
   bool has_folder;
 } model_inputs;
 
+/* How many files and folders the arguments name; one of them, with its format (NULL: by content), when there are any and
+ * path is not NULL. */
+size_t count_models(const cli_settings *settings, const char **path, const char **format);
+
 /* In the order of the arguments, folders expanded in the order of names. False when memory runs out. */
 bool collect_inputs(const cli_settings *settings, model_inputs *inputs);
 void free_inputs(model_inputs *inputs);

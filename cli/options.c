@@ -24,6 +24,7 @@ bool text_list_add(text_list *list, const char *text) {
 void settings_free(cli_settings *settings) {
   free(settings->files.items);
   free(settings->onnx.items);
+  free(settings->tflite.items);
   free(settings->nnmeter_ir.items);
   free(settings->predictors.items);
   free(settings->input_shapes.items);

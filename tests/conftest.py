@@ -73,14 +73,14 @@ def parity_data(shared):
 
 @pytest.fixture(scope="session")
 def wild_models(shared):
-    """The ONNX files that nobody here wrote: NNM_WILD, else brought from PyPI once into .cache/wild."""
+    """The ONNX and TFLite files that nobody here wrote: NNM_WILD, else brought from PyPI once into .cache/wild."""
     if "NNM_WILD" in os.environ:
         return Path(os.environ["NNM_WILD"])
     folder = CACHE / "wild"
-    if not (folder / ".complete").exists():
-        fetch = [sys.executable, shared / "wild" / "fetch.py", folder, "--format", "onnx"]
+    if not (folder / ".complete-onnx-tflite").exists():
+        fetch = [sys.executable, shared / "wild" / "fetch.py", folder, "--format", "onnx,tflite"]
         result = subprocess.run(fetch, capture_output=True, text=True, check=False)
         if result.returncode:
             pytest.skip(f"wild models: not all could be had from PyPI: {result.stderr.strip().splitlines()[-1:]}")
-        (folder / ".complete").touch()
+        (folder / ".complete-onnx-tflite").touch()
     return folder

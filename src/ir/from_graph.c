@@ -312,9 +312,16 @@ static nnm_status make_output_shapes(conversion *c, nnm_node_id id, nnm_ir_node 
 
 /* ------------------------------------------------------------------ nodes */
 
+/* TFLite's operators go by the names that the old tool knows: a channels-last network is TensorFlow's to it. */
+static const char *type_of(const conversion *c, const nnm_node *node) {
+  if (strcmp(c->graph->format, "tflite") != 0 || node->op == NNM_OP_UNKNOWN) return node->type;
+  if (node->op == NNM_OP_CONV) return nnm_attribute_int(node, "depthwise", 0) ? "DepthwiseConv2dNative" : "Conv2D";
+  return nnm_op_name((nnm_op)node->op);
+}
+
 static nnm_status make_node(conversion *c, nnm_node_id id, nnm_ir_node *out) {
   const nnm_node *node = &c->graph->nodes[id];
-  out->type = node->type;
+  out->type = type_of(c, node);
   out->source = node;
   NNM_TRY(make_input_shapes(c, node, out));
   NNM_TRY(make_output_shapes(c, id, out));

@@ -98,6 +98,9 @@ static const pattern patterns[] = {
     {NNM_ROLE_COUNT, {CAST, NORMED, X}},
     {NNM_ROLE_SE, {MUL, X, GATE, DENSE, ACT, DENSE, POOL, X}},
     {NNM_ROLE_SE, {MUL, X, GATE, DENSE, DENSE, POOL, X}},
+    /* a hard sigmoid whose "+ 3" TFLite's converter has added to the bias of the layer in front */
+    {NNM_ROLE_SE, {MUL, X, MUL_DIV, CLIP, DENSE, ACT, DENSE, POOL, X, S}},
+    {NNM_ROLE_SE, {MUL, X, MUL_DIV, CLIP, DENSE, DENSE, POOL, X, S}},
 };
 
 typedef struct part {

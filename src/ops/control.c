@@ -33,6 +33,7 @@ static nnm_status pass_on(nnm_inference *inference, const nnm_node *node, uint32
   shapes->tensors[to] = shapes->tensors[from];
   shapes->dtypes[to] = shapes->dtypes[from];
   inference->tainted[to] |= inference->tainted[from];
+  inference->guessed[to] |= inference->guessed[from];
   if (inference->sequences && inference->sequences[from])
     return nnm_set_sequence(inference, node, output, inference->sequences[from], error);
   return NNM_OK;

@@ -212,8 +212,24 @@ nnm_status nnm_rule_conv(nnm_inference *inference, const nnm_node *node, nnm_err
   return known ? nnm_settle_window(inference, node, &window, error) : NNM_OK;
 }
 
+/* In TensorFlow the shape of the result may be computed by the model: then it is the fourth input. The window is that of
+ * the padding's formula, which is what the shape was computed with, all but for the last few elements. */
+static void take_output_shape(nnm_inference *inference, const nnm_node *node, nnm_window *window) {
+  const nnm_value *shape = node->op == NNM_OP_CONV_TRANSPOSE ? nnm_input_value(inference, node, 3) : NULL;
+  if (!shape || shape->count != (size_t)window->spatial + 2) return;
+  for (int i = 0; i < window->spatial; i++) {
+    int64_t wanted = nnm_value_int(shape, (size_t)i + (node->layout == NNM_CHANNELS_LAST ? 1 : 2));
+    if (wanted > 0 && wanted <= NNM_LIMIT_DIMENSION) window->output[i] = wanted;
+  }
+}
+
 nnm_status nnm_rule_conv_transpose(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  return nnm_rule_conv(inference, node, error);
+  nnm_window window = {0};
+  bool known = false;
+  NNM_TRY(nnm_conv_window(inference, node, &window, &known, error));
+  if (!known) return NNM_OK;
+  take_output_shape(inference, node, &window);
+  return nnm_settle_window(inference, node, &window, error);
 }
 nnm_status nnm_rule_nhwc_conv(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   return nnm_rule_conv(inference, node, error);

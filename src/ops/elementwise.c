@@ -69,6 +69,9 @@ nnm_status nnm_rule_test(nnm_inference *inference, const nnm_node *node, nnm_err
 nnm_status nnm_rule_where(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   if (node->input_count < 3) return NNM_OK; /* TensorFlow's Where with one input is another operator */
   nnm_set_dtype(inference, node, 0, nnm_input_dtype(inference, node, 1));
+  /* TensorFlow's first Select: a list of conditions chooses rows */
+  if (nnm_attribute_int(node, "by_row", 0))
+    return broadcast_inputs(inference, node, (const uint32_t[]){1, 2}, 2, error);
   return broadcast_inputs(inference, node, NULL, 3, error);
 }
 

@@ -38,13 +38,16 @@ static void bound_axis(nnm_slice *slice, int32_t axis, int64_t size, int64_t sta
 static nnm_status apply_bounds(nnm_inference *inference, const nnm_node *node, const nnm_shape *shape,
                                const int64_t *axes, const int64_t *starts, const int64_t *ends, const int64_t *steps,
                                size_t count, nnm_slice *out, nnm_error *error) {
+  bool by_size = nnm_attribute_int(node, "by_size", 0) != 0; /* TensorFlow gives sizes; -1: all that is left */
   for (size_t i = 0; i < count; i++) {
     int32_t axis = (int32_t)i;
     if (axes ? !nnm_resolve_axis(axes[i], shape->rank, &axis) : i >= (size_t)shape->rank)
       return fail_axis(inference, node, axes ? axes[i] : (int64_t)i, shape->rank, error);
     int64_t step = steps ? steps[i] : 1;
     if (!step) return nnm_fail_node(inference, node, error, "has a step of 0");
-    if (starts && ends) bound_axis(out, axis, shape->dims[axis], starts[i], ends[i], step);
+    int64_t end = ends[i];
+    if (by_size && (end < 0 || !nnm_add_i64(starts[i], end, &end))) end = INT64_MAX;
+    bound_axis(out, axis, shape->dims[axis], starts[i], end, step);
   }
   return NNM_OK;
 }
@@ -58,7 +61,7 @@ nnm_status nnm_slice_ranges(nnm_inference *inference, const nnm_node *node, nnm_
   nnm_found found_axes = nnm_find_ints(inference, node, "axes", 3, &axes, &axis_count);
   nnm_found found_starts = nnm_find_ints(inference, node, "starts", 1, &starts, &count);
   nnm_found found_ends = nnm_find_ints(inference, node, "ends", 2, &ends, &end_count);
-  nnm_found found_steps = nnm_find_ints(inference, node, NULL, 4, &steps, &step_count);
+  nnm_found found_steps = nnm_find_ints(inference, node, "steps", 4, &steps, &step_count);
   if (found_starts == NNM_ABSENT || found_ends == NNM_ABSENT) return NNM_OK;
   for (int32_t i = 0; i < shape->rank; i++) out->start[i] = 0, out->step[i] = 1, out->length[i] = shape->dims[i];
   out->is_bound = found_axes != NNM_DEPENDS_ON_DATA && found_starts == NNM_KNOWN && found_ends == NNM_KNOWN &&
@@ -77,14 +80,47 @@ nnm_status nnm_rule_slice(nnm_inference *inference, const nnm_node *node, nnm_er
   bool known = false;
   NNM_TRY(nnm_slice_ranges(inference, node, &slice, &known, error));
   if (!known) return NNM_OK;
-  if (!slice.is_bound)
+  if (!slice.is_bound) {
+    nnm_mark_guessed(inference, node, 0);
     NNM_TRY(nnm_note_node(inference, node, error, "where it cuts depends on the input data; nothing cut off assumed"));
+  }
   return nnm_set_shape(inference, node, 0, nnm_shape_of_input(inference, node, 0)->rank, slice.length, error);
 }
 
 /* TensorFlow's masks: bit i of begin_mask, end_mask: no bound; shrink_axis_mask: one element, axis dropped;
  * new_axis_mask: a 1 inserted; ellipsis_mask: all axes not spoken of. */
-nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+typedef struct strided_masks {
+  int64_t begin, end, shrink, added, ellipsis;
+  bool ends_are_sizes; /* counted from the start */
+} strided_masks;
+
+static bool has_bit(int64_t mask, size_t i) { return mask >> i & 1; }
+
+/* An axis of the input that becomes an axis of the result. */
+static void keep_axis(nnm_strided_slice *out, int32_t axis, int64_t length) {
+  out->axis[out->rank] = axis;
+  out->dims[out->rank++] = length;
+}
+
+static void bound_strided(nnm_strided_slice *out, const strided_masks *masks, size_t i, int32_t axis, int64_t size,
+                          int64_t start, int64_t end, int64_t step) {
+  nnm_slice slice;
+  if (has_bit(masks->shrink, i)) {
+    out->start[axis] = clamp(start < 0 ? start + size : start, 0, size ? size - 1 : 0);
+    out->step[axis] = 1;
+    return;
+  }
+  if (masks->ends_are_sizes && !nnm_add_i64(start, end, &end)) end = INT64_MAX;
+  if (has_bit(masks->begin, i)) start = step > 0 ? 0 : INT64_MAX;
+  if (has_bit(masks->end, i)) end = step > 0 ? INT64_MAX : INT64_MIN;
+  bound_axis(&slice, axis, size, start, end, step);
+  out->start[axis] = slice.start[axis];
+  out->step[axis] = slice.step[axis];
+  keep_axis(out, axis, slice.length[axis]);
+}
+
+nnm_status nnm_strided_ranges(nnm_inference *inference, const nnm_node *node, nnm_strided_slice *out, bool *known,
+                              nnm_error *error) {
   const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
   const int64_t *starts, *ends, *steps;
   size_t count, end_count, step_count;
@@ -95,35 +131,44 @@ nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node
   if (found_steps == NNM_DEPENDS_ON_DATA || count != end_count || (found_steps == NNM_KNOWN && step_count != count) ||
       count > NNM_LIMIT_RANK)
     return NNM_OK;
-  int64_t begin_mask = nnm_attribute_int(node, "begin_mask", 0), end_mask = nnm_attribute_int(node, "end_mask", 0);
-  int64_t shrink = nnm_attribute_int(node, "shrink_axis_mask", 0), added = nnm_attribute_int(node, "new_axis_mask", 0);
-  int64_t ellipsis = nnm_attribute_int(node, "ellipsis_mask", 0), dims[2 * NNM_LIMIT_RANK];
-  size_t new_axes = 0;
-  for (size_t i = 0; i < count; i++) new_axes += (size_t)((added >> i & 1) && !(ellipsis >> i & 1));
-  int32_t axis = 0, rank = 0;
+  strided_masks masks = {nnm_attribute_int(node, "begin_mask", 0),       nnm_attribute_int(node, "end_mask", 0),
+                         nnm_attribute_int(node, "shrink_axis_mask", 0), nnm_attribute_int(node, "new_axis_mask", 0),
+                         nnm_attribute_int(node, "ellipsis_mask", 0),    nnm_attribute_int(node, "offset", 0) != 0};
+  size_t spoken = 0; /* axes of the input that are */
+  for (size_t i = 0; i < count; i++) spoken += !has_bit(masks.added, i) && !has_bit(masks.ellipsis, i);
+  out->rank = 0;
+  int32_t axis = 0;
   for (size_t i = 0; i < count; i++) {
-    if (ellipsis >> i & 1) {
-      size_t spoken = count - 1 - new_axes;
-      for (size_t skip = spoken; skip < (size_t)shape->rank && axis < shape->rank; skip++)
-        dims[rank++] = shape->dims[axis++];
+    if (has_bit(masks.ellipsis, i)) {
+      for (size_t skip = spoken; skip < (size_t)shape->rank && axis < shape->rank; skip++, axis++) {
+        out->start[axis] = 0, out->step[axis] = 1;
+        keep_axis(out, axis, shape->dims[axis]);
+      }
       continue;
     }
-    if (added >> i & 1) {
-      dims[rank++] = 1;
+    if (has_bit(masks.added, i)) {
+      keep_axis(out, -1, 1);
       continue;
     }
     if (axis >= shape->rank) return fail_axis(inference, node, axis, shape->rank, error);
-    nnm_slice slice;
-    int64_t size = shape->dims[axis], step = found_steps == NNM_KNOWN ? steps[i] : 1;
+    int64_t step = found_steps == NNM_KNOWN ? steps[i] : 1;
     if (!step) return nnm_fail_node(inference, node, error, "has a step of 0");
-    int64_t start = begin_mask >> i & 1 ? (step > 0 ? 0 : INT64_MAX) : starts[i];
-    int64_t end = end_mask >> i & 1 ? (step > 0 ? INT64_MAX : INT64_MIN) : ends[i];
-    bound_axis(&slice, axis, size, start, end, step);
-    if (!(shrink >> i & 1)) dims[rank++] = slice.length[axis];
+    bound_strided(out, &masks, i, axis, shape->dims[axis], starts[i], ends[i], step);
     axis++;
   }
-  while (axis < shape->rank) dims[rank++] = shape->dims[axis++];
-  return nnm_set_shape(inference, node, 0, rank, dims, error);
+  for (; axis < shape->rank; axis++) {
+    out->start[axis] = 0, out->step[axis] = 1;
+    keep_axis(out, axis, shape->dims[axis]);
+  }
+  *known = true;
+  return NNM_OK;
+}
+
+nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  nnm_strided_slice slice;
+  bool known = false;
+  NNM_TRY(nnm_strided_ranges(inference, node, &slice, &known, error));
+  return known ? nnm_set_shape(inference, node, 0, slice.rank, slice.dims, error) : NNM_OK;
 }
 
 nnm_status nnm_rule_gather(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
@@ -132,10 +177,14 @@ nnm_status nnm_rule_gather(nnm_inference *inference, const nnm_node *node, nnm_e
   int32_t axis;
   if (!nnm_resolve_axis(nnm_attribute_int(node, "axis", 0), data->rank, &axis))
     return fail_axis(inference, node, nnm_attribute_int(node, "axis", 0), data->rank, error);
-  int64_t dims[2 * NNM_LIMIT_RANK];
+  int64_t dims[2 * NNM_LIMIT_RANK], batch = nnm_attribute_int(node, "batch_dims", 0);
+  if (batch < 0) batch += indices->rank;
+  if (batch < 0 || batch > indices->rank || batch > axis)
+    return nnm_fail_node(inference, node, error, "has %lld batch dimensions for indices of %d", (long long)batch,
+                         (int)indices->rank);
   int32_t rank = 0;
   for (int32_t i = 0; i < axis; i++) dims[rank++] = data->dims[i];
-  for (int32_t i = 0; i < indices->rank; i++) dims[rank++] = indices->dims[i];
+  for (int32_t i = (int32_t)batch; i < indices->rank; i++) dims[rank++] = indices->dims[i];
   for (int32_t i = axis + 1; i < data->rank; i++) dims[rank++] = data->dims[i];
   return nnm_set_shape(inference, node, 0, rank, dims, error);
 }

@@ -53,6 +53,9 @@ nnm_op nnm_op_of_tensorflow(const char *type) {
   return op != NNM_OP_UNKNOWN ? op : nnm_op_of_onnx("", type);
 }
 
+/* Floats that are only stored short (TFLite's float16 weights) are widened once, when the model is loaded. */
+static bool is_short_float(nnm_dtype dtype) { return dtype == NNM_DTYPE_F16 || dtype == NNM_DTYPE_BF16; }
+
 nnm_dtype nnm_stored_dtype(const nnm_graph *graph, const nnm_shapes *shapes, nnm_tensor_id tensor) {
   enum { MOST_VIEWS = 8 };
   nnm_tensor_id at = tensor;
@@ -62,7 +65,7 @@ nnm_dtype nnm_stored_dtype(const nnm_graph *graph, const nnm_shapes *shapes, nnm
     const nnm_node *node = &graph->nodes[producer];
     if (!node->input_count || node->inputs[0] < 0) break;
     if (node->op == NNM_OP_DEQUANTIZE_LINEAR || node->op == NNM_OP_MS_DEQUANTIZE_LINEAR)
-      return shapes->dtypes[node->inputs[0]];
+      return shapes->dtypes[is_short_float(shapes->dtypes[node->inputs[0]]) ? at : node->inputs[0]];
     if (nnm_op_work((nnm_op)node->op) != NNM_WORK_VIEW && node->op != NNM_OP_IDENTITY && node->op != NNM_OP_TRANSPOSE)
       break;
     at = node->inputs[0];

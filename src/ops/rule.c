@@ -127,6 +127,11 @@ void nnm_set_dtype(nnm_inference *inference, const nnm_node *node, uint32_t outp
   if (tensor >= 0) inference->shapes->dtypes[tensor] = dtype;
 }
 
+void nnm_mark_guessed(nnm_inference *inference, const nnm_node *node, uint32_t output) {
+  nnm_tensor_id tensor = output_of(node, output);
+  if (tensor >= 0) inference->guessed[tensor] = 1;
+}
+
 /* A sequence has no shape of its own: it gets that of its items, or all their elements in a row when they differ. */
 static nnm_status sequence_shape(nnm_inference *inference, const nnm_node *node, uint32_t output,
                                  const nnm_sequence *sequence, nnm_error *error) {

@@ -25,6 +25,7 @@ struct nnm_inference {
   const nnm_sequence **sequences; /* graph->tensor_count entries, NULL where no sequence; NULL while there is none */
   uint8_t *needed;                /* graph->tensor_count entries: a shape may depend on the tensor's value */
   uint8_t *tainted;               /* graph->tensor_count entries: depends on a custom operator of unknown shape */
+  uint8_t *guessed;               /* graph->tensor_count entries: the shape depends on data, or on one that does */
   int64_t budget;                 /* elements of constants that may still be computed with, over the whole graph */
   bool out_of_memory;             /* while computing a value; the driver turns it into an error */
   int64_t turns;                  /* of the loops around the current block */
@@ -76,6 +77,8 @@ nnm_status nnm_set_shape(nnm_inference *inference, const nnm_node *node, uint32_
 /* Takes a shape over as it is; its dims must outlive the inference. */
 void nnm_share_shape(nnm_inference *inference, const nnm_node *node, uint32_t output, const nnm_shape *shape);
 void nnm_set_dtype(nnm_inference *inference, const nnm_node *node, uint32_t output, nnm_dtype dtype);
+/* Says that the shape of an output is a guess, so that what the file declares counts for more. */
+void nnm_mark_guessed(nnm_inference *inference, const nnm_node *node, uint32_t output);
 /* ONNX's numbers for element types, as attributes have them; NNM_DTYPE_UNKNOWN for others. */
 nnm_dtype nnm_dtype_of_onnx(int64_t number);
 /* The type of output 0 by an attribute that holds such a number (absent: `otherwise`). A number of no known type is a

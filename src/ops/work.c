@@ -1,6 +1,7 @@
 /* Multiply-adds, as catalogues count them: one for each product that is summed. */
 #include "base/checked.h"
 #include "ops/attention.h"
+#include "ops/lite.h"
 #include "ops/matrix.h"
 #include "ops/recurrent.h"
 #include "ops/window.h"
@@ -65,6 +66,7 @@ static int64_t attention_work(const nnm_inference *view, const nnm_node *node) {
 }
 
 static int64_t recurrent_work(const nnm_inference *view, const nnm_node *node) {
+  if (nnm_op_shape_rule(node->op) == nnm_rule_lite_layer) return nnm_lite_layer_work(view, node);
   nnm_recurrence layer = {0};
   bool known = false;
   if (nnm_recurrence_of(view, node, &layer, &known, NULL) != NNM_OK || !known) return 0;

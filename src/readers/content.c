@@ -22,7 +22,7 @@ static const signature signatures[] = {
     SIGNATURE(0, "version https://git-lfs", "looks like a Git LFS pointer, not the file itself", "run: git lfs pull"),
     SIGNATURE(0, "PK\x03\x04", "looks like a zip archive (a PyTorch .pt, Keras .keras or NumPy .npz file?)",
               "export the model to ONNX (torch.onnx.export, tf2onnx) and give the .onnx file"),
-    SIGNATURE(4, "TFL3", "looks like a TensorFlow Lite model", EXPORT_TENSORFLOW),
+    SIGNATURE(4, "TFL3", "looks like a TensorFlow Lite model", "give it with --tflite, or as a file alone"),
     SIGNATURE(4, "ORTM", "looks like an ONNX Runtime .ort model", "give the .onnx file that it was made from"),
     SIGNATURE(0, "\x89HDF", "looks like an HDF5 file (Keras .h5?)", EXPORT_TENSORFLOW),
     SIGNATURE(0, "GGUF", "looks like a GGUF file, which holds weights but no graph",

@@ -67,6 +67,30 @@ const nnm_value *nnm_fold_size(nnm_inference *inference, const nnm_node *node, u
   return made.value;
 }
 
+const nnm_value *nnm_fold_rank(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  (void)output;
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
+  nnm_new_value made;
+  if (!shape || count != 1 || !nnm_start_value(inference, 1, false, &made)) return NULL;
+  made.integers[0] = shape->rank;
+  return made.value;
+}
+
+/* The inputs are the dims of two shapes. */
+const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_node *node, uint32_t output,
+                                         size_t count) {
+  (void)output;
+  const nnm_value *a = nnm_input_value(inference, node, 0), *b = nnm_input_value(inference, node, 1);
+  nnm_new_value made;
+  if (a->count > count || b->count > count || !nnm_start_value(inference, count, false, &made)) return NULL;
+  for (size_t i = 1; i <= count; i++) {
+    int64_t x = i <= a->count ? nnm_value_int(a, a->count - i) : 1,
+            y = i <= b->count ? nnm_value_int(b, b->count - i) : 1;
+    made.integers[count - i] = x == 1 ? y : x;
+  }
+  return made.value;
+}
+
 const nnm_value *nnm_fold_sequence_length(nnm_inference *inference, const nnm_node *node, uint32_t output,
                                           size_t count) {
   (void)output;
@@ -85,8 +109,11 @@ const nnm_value *nnm_fold_constant_of_shape(nnm_inference *inference, const nnm_
   nnm_new_value made;
   int64_t integer = 0;
   double number = 0;
-  if (given && !(is_float ? nnm_constant_float(attribute->as.tensor, 0, &number)
-                          : nnm_constant_int(attribute->as.tensor, 0, &integer)))
+  const nnm_value *filling = nnm_input_value(inference, node, 1); /* TensorFlow's Fill */
+  if (filling && filling->count != 1) return NULL;
+  if (filling) integer = nnm_value_int(filling, 0), number = nnm_value_float(filling, 0);
+  else if (given && !(is_float ? nnm_constant_float(attribute->as.tensor, 0, &number)
+                               : nnm_constant_int(attribute->as.tensor, 0, &integer)))
     return NULL;
   if (!nnm_start_value(inference, count, is_float, &made)) return NULL;
   for (size_t i = 0; i < count; i++) {
@@ -159,6 +186,34 @@ const nnm_value *nnm_fold_slice(nnm_inference *inference, const nnm_node *node, 
   }
   return copy_strided(inference, nnm_input_value(inference, node, 0), output_shape(inference, node, output), offset,
                       stride, count);
+}
+
+const nnm_value *nnm_fold_strided_slice(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  nnm_strided_slice slice;
+  bool known = false;
+  if (nnm_strided_ranges(inference, node, &slice, &known, NULL) != NNM_OK || !known) return NULL;
+  const nnm_shape *shape = shape_of_input(inference, node, 0), *result = output_shape(inference, node, output);
+  int64_t stride[NNM_LIMIT_RANK], stepped[NNM_LIMIT_RANK] = {0}, offset = 0;
+  if (slice.rank != result->rank) return NULL;
+  strides_of(shape, stride);
+  for (int32_t i = 0; i < shape->rank; i++) offset += slice.start[i] * stride[i];
+  for (int32_t i = 0; i < slice.rank; i++) /* with one element the step does not matter, and may be huge */
+    if (slice.axis[i] >= 0 && slice.dims[i] > 1) stepped[i] = stride[slice.axis[i]] * slice.step[slice.axis[i]];
+  return copy_strided(inference, nnm_input_value(inference, node, 0), result, offset, stepped, count);
+}
+
+/* Output i is what stands at i along the axis, which is gone. */
+const nnm_value *nnm_fold_unpack(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_shape *shape = shape_of_input(inference, node, 0), *result = output_shape(inference, node, output);
+  int32_t axis, rank = 0;
+  if (!nnm_resolve_axis(nnm_attribute_int(node, "axis", 0), shape->rank, &axis) || output >= shape->dims[axis] ||
+      result->rank != shape->rank - 1)
+    return NULL;
+  int64_t stride[NNM_LIMIT_RANK], kept[NNM_LIMIT_RANK];
+  strides_of(shape, stride);
+  for (int32_t i = 0; i < shape->rank; i++)
+    if (i != axis) kept[rank++] = stride[i];
+  return copy_strided(inference, nnm_input_value(inference, node, 0), result, output * stride[axis], kept, count);
 }
 
 const nnm_value *nnm_fold_split(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
@@ -257,7 +312,7 @@ const nnm_value *nnm_fold_gather(nnm_inference *inference, const nnm_node *node,
   int32_t axis;
   nnm_new_value made;
   if (!nnm_resolve_axis(nnm_attribute_int(node, "axis", 0), shape->rank, &axis) ||
-      !nnm_start_value(inference, count, data->is_float, &made))
+      nnm_attribute_int(node, "batch_dims", 0) || !nnm_start_value(inference, count, data->is_float, &made))
     return NULL;
   size_t behind = 1;
   for (int32_t i = axis + 1; i < shape->rank; i++) behind *= (size_t)shape->dims[i];

@@ -11,6 +11,8 @@ typedef const nnm_value *(*nnm_folder)(nnm_inference *inference, const nnm_node 
 const nnm_value *nnm_fold_constant(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_shape(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_size(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_rank(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_constant_of_shape(nnm_inference *inference, const nnm_node *node, uint32_t output,
                                             size_t count);
 const nnm_value *nnm_fold_range(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
@@ -24,6 +26,8 @@ const nnm_value *nnm_fold_cumulative_sum(nnm_inference *inference, const nnm_nod
 const nnm_value *nnm_fold_concat(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_split(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_slice(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_strided_slice(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_unpack(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_transpose(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_expand(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_tile(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);

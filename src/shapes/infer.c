@@ -26,16 +26,18 @@ void nnm_shapes_free(nnm_shapes *shapes) {
 typedef struct node_state {
   bool constant; /* computed from weights alone */
   bool tainted;  /* something it reads comes from a custom operator of unknown shape */
+  bool guessed;  /* the shape of something it reads is a guess */
   bool declared; /* an output has the shape that the file declares, for want of a better one */
 } node_state;
 
 static node_state look_at_inputs(const nnm_inference *inference, const nnm_node *node) {
-  node_state state = {true, false, false};
+  node_state state = {.constant = true};
   for (uint32_t i = 0; i < node->input_count; i++) {
     nnm_tensor_id input = node->inputs[i];
     if (input < 0) continue;
     state.constant = state.constant && inference->shapes->constant[input];
     state.tainted = state.tainted || inference->tainted[input];
+    state.guessed = state.guessed || inference->guessed[input];
   }
   return state;
 }
@@ -45,9 +47,10 @@ static bool is_control(const nnm_node *node) { return nnm_op_work((nnm_op)node->
 /* Once shapes are fixed, what only looks at shapes is constant; what is new each time never is. */
 static bool is_constant(const nnm_inference *inference, const nnm_node *node, bool inputs_constant) {
   nnm_shape_rule rule = nnm_op_shape_rule(node->op);
-  if (rule == nnm_rule_shape || rule == nnm_rule_size) return nnm_shape_of_input(inference, node, 0) != NULL;
+  if (rule == nnm_rule_shape || rule == nnm_rule_size || rule == nnm_rule_rank)
+    return nnm_shape_of_input(inference, node, 0) != NULL;
   return inputs_constant && rule && rule != nnm_rule_random && rule != nnm_rule_random_like &&
-         rule != nnm_rule_multinomial && rule != nnm_rule_placeholder;
+         rule != nnm_rule_multinomial && rule != nnm_rule_placeholder && node->op != NNM_OP_RANDOM_OF_SHAPE;
 }
 
 /* If, Loop and Scan say themselves which of their outputs are constant. */
@@ -120,6 +123,25 @@ static bool contradicts(const nnm_tensor *declared, const nnm_shape *shape) {
   return false;
 }
 
+/* Where a shape is a guess, the dims that the file declares are better ones. */
+static nnm_status improve_guess(nnm_inference *inference, nnm_tensor_id tensor, nnm_error *error) {
+  const nnm_tensor *declared = &inference->graph->tensors[tensor];
+  nnm_shape *shape = &inference->shapes->tensors[tensor];
+  if (!contradicts(declared, shape) || declared->rank != shape->rank) return NNM_OK;
+  int64_t *dims = nnm_arena_copy(&inference->shapes->arena, shape->dims, (size_t)shape->rank, sizeof *dims),
+          elements = 1;
+  if (!dims) return nnm_fail_memory(error);
+  bool is_open = false;
+  for (int32_t i = 0; i < shape->rank; i++) {
+    is_open = is_open || declared->dims[i] < 0;
+    if (declared->dims[i] >= 0) dims[i] = declared->dims[i];
+    if (!nnm_multiply_i64(elements, dims[i] ? dims[i] : 1, &elements) || elements > NNM_LIMIT_ELEMENTS) return NNM_OK;
+  }
+  shape->dims = dims;
+  inference->guessed[tensor] = is_open;
+  return NNM_OK;
+}
+
 static nnm_status settle_outputs(nnm_inference *inference, const nnm_node *node, node_state *state, nnm_error *error) {
   const nnm_graph *graph = inference->graph;
   nnm_shapes *shapes = inference->shapes;
@@ -128,6 +150,9 @@ static nnm_status settle_outputs(nnm_inference *inference, const nnm_node *node,
     if (tensor < 0) continue;
     if (!is_control(node)) shapes->constant[tensor] = state->constant;
     inference->tainted[tensor] |= state->tainted;
+    inference->guessed[tensor] |= state->guessed;
+    if (inference->guessed[tensor] && shapes->tensors[tensor].rank >= 0)
+      NNM_TRY(improve_guess(inference, tensor, error));
     if (shapes->dtypes[tensor] == NNM_DTYPE_UNKNOWN)
       shapes->dtypes[tensor] =
           graph->tensors[tensor].dtype ? graph->tensors[tensor].dtype : nnm_input_dtype(inference, node, 0);
@@ -213,8 +238,9 @@ static nnm_status allocate(nnm_inference *inference, nnm_error *error) {
   shapes->windows = NNM_ARENA_ARRAY(&shapes->arena, const nnm_window *, (size_t)inference->graph->node_count);
   inference->needed = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
   inference->tainted = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
+  inference->guessed = NNM_ARENA_ARRAY(&shapes->arena, uint8_t, tensors);
   if (!shapes->tensors || !shapes->dtypes || !shapes->values || !shapes->constant || !shapes->turns ||
-      !shapes->executed || !shapes->windows || !inference->needed || !inference->tainted)
+      !shapes->executed || !shapes->windows || !inference->needed || !inference->tainted || !inference->guessed)
     return nnm_fail_memory(error);
   return NNM_OK;
 }

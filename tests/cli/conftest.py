@@ -1,6 +1,7 @@
 """A place with small models and one small predictor, and the program run in it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # pytest's importlib mode adds no folder by itself
 import small_files  # noqa: E402
+
+TFLITE = Path(__file__).resolve().parents[1] / "data" / "tflite"
 
 
 @pytest.fixture
@@ -21,6 +24,7 @@ def place(tmp_path):
     (tmp_path / "open.onnx").write_bytes(small_files.two_convolutions(("N", 3, "H", "W")))
     (tmp_path / "tail.onnx").write_bytes(small_files.two_convolutions(tail=["GlobalAveragePool"]))
     (tmp_path / "broken.onnx").write_bytes(small_files.two_convolutions()[:100])
+    shutil.copyfile(TFLITE / "y_network.tflite", tmp_path / "net.tflite")
     folder = tmp_path / "models"
     (folder / "below").mkdir(parents=True)
     for name in ("b.onnx", "a.onnx", "c.onnx", ".hidden.onnx", "below/d.onnx"):

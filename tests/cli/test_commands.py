@@ -201,6 +201,18 @@ def test_get_ir_names(run, place, model, option, written):
     assert "conv1" in json.loads((place / written).read_text())
 
 
+def test_get_ir_of_tflite(run, place):
+    """TensorFlow's names of operators, and the same latency from the IR as from the file."""
+    assert run("get_ir", "--tflite", "net.tflite").returncode == 0
+    document = json.loads((place / "net_tflite_ir.json").read_text())
+    types = {node["attr"]["type"] for node in document.values()}
+    assert {"Conv2D", "DepthwiseConv2dNative", "Relu6", "MaxPool", "ReduceMean", "Gemm"} <= types
+    device = ["--predictor", "cortexA76cpu_tflite21", "--json"]
+    one, two = (run("predict", *device, name) for name in ("net.tflite", "net_tflite_ir.json"))
+    first, second = (json.loads(result.stdout)["results"][0]["latency_ms"] for result in (one, two))
+    assert first == pytest.approx(second, rel=1e-9)
+
+
 def test_get_ir_to_standard_output(run, place):
     result = run("get_ir", "net.onnx", "--output", "-")
     assert "conv1" in json.loads(result.stdout)

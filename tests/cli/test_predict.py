@@ -6,11 +6,13 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import small_files
 
 TOTAL = 2.5 + 0.75
+TFLITE = Path(__file__).resolve().parents[1] / "data" / "tflite"
 LINE = "(nn-Meter) [RESULT] predict latency for {}: {} ms\n"
 # how nn-Meter's own tests find a result
 RESULT = re.compile(r"(?<=\[RESULT\] predict latency for ).*(?= ms\n)")
@@ -91,6 +93,41 @@ def test_folder_by_name_without_folders_below(predict, option, folder):
 def test_files_and_folders_in_the_order_given(predict):
     result = predict("--onnx", "tail.onnx", "models", "net.onnx", "-q")
     assert [name for name, _ in results(result.stdout)] == ["tail.onnx", "a.onnx", "b.onnx", "c.onnx", "net.onnx"]
+
+
+def test_tflite_by_option_by_content_and_in_a_folder(predict, place):
+    by_option, by_content = predict("--tflite", "net.tflite"), predict("net.tflite")
+    assert by_option.returncode == 0, by_option.stderr
+    assert by_option.stdout == by_content.stdout
+    (place / "models/d.tflite").write_bytes((place / "net.tflite").read_bytes())
+    assert [name for name, _ in results(predict("models").stdout)] == ["a.onnx", "b.onnx", "c.onnx", "d.tflite"]
+    assert [name for name, _ in results(predict("--tflite", "models").stdout)] == ["d.tflite"]
+    assert [name for name, _ in results(predict("--onnx", "models").stdout)] == ["a.onnx", "b.onnx", "c.onnx"]
+
+
+def test_a_tflite_file_where_another_is_wanted(predict):
+    result = predict("--onnx", "net.tflite")
+    assert result.returncode == 1
+    assert "TensorFlow Lite model; give it with --tflite" in result.stderr
+    result = predict("--tflite", "net.onnx")
+    assert result.returncode == 1
+    assert "ONNX model; give it with --onnx" in result.stderr
+
+
+def test_tflite_of_open_batch(run):
+    words = ["predict", "--predictor", "cortexA76cpu_tflite21", "--breakdown", "--tflite", "net.tflite"]
+    one, two = run(*words), run(*words, "--batch-size", "2")
+    assert "batch size taken as 1" in one.stdout
+    assert two.returncode == 0
+    assert "batch size" not in two.stdout
+
+
+def test_custom_operators_are_named(run, place):
+    (place / "custom.tflite").write_bytes((TFLITE / "y_custom.tflite").read_bytes())
+    result = run("predict", "--predictor", "cortexA76cpu_tflite21", "custom.tflite", "--breakdown")
+    assert result.returncode == 0, result.stderr
+    assert "custom.TFLite_Detection_PostProcess is not known" in result.stdout
+    assert "BUILTIN_999 is not known" in result.stdout
 
 
 def test_one_bad_file_in_a_folder(predict, place):

@@ -1,8 +1,12 @@
 """Every tensor of every real model has the shape that the runtime recorded, however the file says it."""
 
+import collections
 import csv
 import json
 import lzma
+import re
+
+import pytest
 
 
 def read_catalog(path, wanted):
@@ -36,6 +40,30 @@ def differences(nn_meter, shared, row, path):
     return None
 
 
+SCRATCH = {"BatchMatMul_scratch_buffer", "Conv_hwcn_weights", "Densify_output", ""}  # what the interpreter adds
+
+
+def tflite_differences(nn_meter, shared, row, path):
+    """The same for TFLite, whose recorded names are "subgraph:index:name": names may stand several times there, and ours
+    then have "#" and a number behind them."""
+    result = nn_meter("inspect", "--stage=shapes", "--json", *shape_options(row), path)
+    if result.returncode:
+        return f"{row['id']}: {result.stderr.strip()}"
+    ours = collections.defaultdict(list)
+    for name, dims in json.loads(result.stdout)["tensors"].items():
+        ours[re.sub(r"#\d+$", "", name)].append(dims)
+    wrong = []
+    for key, dims in recorded(shared, row).items():
+        subgraph, _, name = key.split(":", 2)
+        if name in SCRATCH:
+            continue
+        if dims not in ours[name]:
+            wrong.append((name, dims, ours[name] or "missing"))
+        elif subgraph == "0":  # bodies beside each other may use one name, which JSON shows once
+            ours[name].remove(dims)
+    return f"{row['id']}: {len(wrong)} wrong (name, theirs, ours): {wrong[:5]}" if wrong else None
+
+
 def test_wild(nn_meter, shared, wild_models):
     rows = read_catalog(shared / "wild" / "catalog.csv", lambda row: row["format"] == "onnx")
     assert len(rows) >= 30
@@ -51,3 +79,33 @@ def test_generated(nn_meter, shared):
         path = next(name for name in row["files"].split() if name.endswith(".onnx"))
         found.append(differences(nn_meter, shared, row, shared / "wild" / path))
     assert not list(filter(None, found))
+
+
+def tflite_rows(shared):
+    rows = read_catalog(shared / "wild" / "catalog.csv", lambda row: row["format"] == "tflite")
+    assert len(rows) >= 38
+    return rows
+
+
+def test_wild_tflite(nn_meter, shared, wild_models):
+    files = wild_models / "tflite"
+    found = [tflite_differences(nn_meter, shared, row, files / f"{row['id']}.tflite") for row in tflite_rows(shared)]
+    assert not list(filter(None, found))
+
+
+def test_wild_tflite_is_predicted(nn_meter, shared, wild_models):
+    """Every model has a latency on every device and no operator that is not known; multiply-adds are the catalog's."""
+    for row in tflite_rows(shared):
+        path = wild_models / "tflite" / f"{row['id']}.tflite"
+        result = nn_meter("predict", "--predictor", "all", "--tflite", path, "--json", *shape_options(row))
+        assert result.returncode == 0, f"{row['id']}: {result.stderr}"
+        for prediction in json.loads(result.stdout)["results"]:
+            assert prediction["latency_ms"] > 0
+            assert 0 <= prediction["coverage"] <= 1
+            assert not [note for note in prediction["notes"] if "is not known" in note], row["id"]
+        stage = ["inspect", "--stage=kernels", "--json", "--predictor", "cortexA76cpu_tflite21"]
+        kernels = json.loads(nn_meter(*stage, path, *shape_options(row)).stdout)["kernels"]
+        if "IF" in json.loads(row["ops"]):  # the catalog counts the top level only
+            continue
+        counted = sum(kernel["attributes"]["multiply_adds"] for kernel in kernels) / 1e9
+        assert counted == pytest.approx(float(row["gmacs"]), abs=1e-6), row["id"]

@@ -253,8 +253,12 @@ static void squeeze_excite(int pool, bool with_matrices, const char *gate) {
     make_node(&maker, "Mul", "s1 a1", "r1");
     conv("r1", "s", "16x4x1x1", 1);
   }
-  if (*gate) make_node(&maker, gate, "s", "g");
-  else {
+  if (!strcmp(gate, "bias")) { /* "+ 3" is in the bias of the layer in front */
+    make_node(&maker, "Relu6", "s", "g2");
+    make_node(&maker, "Mul", "g2 sixth", "g");
+  } else if (*gate) {
+    make_node(&maker, gate, "s", "g");
+  } else {
     make_node(&maker, "Add", "s three", "g1");
     make_node(&maker, "Clip", "g1 zero six", "g2");
     make_node(&maker, "Mul", "g2 sixth", "g");
@@ -266,8 +270,8 @@ static void squeeze_excite(int pool, bool with_matrices, const char *gate) {
 static void test_squeeze_excite(void **state) {
   (void)state;
   nnm_graph_builder_free(maker.builder);
-  static const char *const gates[] = {"Sigmoid", "HardSigmoid", ""};
-  for (int variant = 0; variant < 18; variant++) {
+  static const char *const gates[] = {"Sigmoid", "HardSigmoid", "", "bias"};
+  for (int variant = 0; variant < 24; variant++) {
     make_start(&maker, 11);
     input();
     scalars();

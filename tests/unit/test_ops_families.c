@@ -269,12 +269,64 @@ static void test_tensorflow(void **state) {
   expect(0, "biased", "1x8x8x16", "packed", "2x1x8x8x16", "strided", "1x2x16", "resized", "1x16x20x16", NULL);
 }
 
+static void test_tensorflow_lists(void **state) {
+  (void)state;
+  make_start(&maker, 0);
+  make_input(&maker, "x", "6x4");
+  make_ints(&maker, "sorted", "0 0 1 1 3 3");
+  make_node(&maker, "SegmentSum", "x sorted", "by_values");
+  make_input(&maker, "ids", "6");
+  make_node(&maker, "SegmentSum", "x ids", "by_guess");
+  make_scalar(&maker, "nine", 9);
+  make_node(&maker, "UnsortedSegmentMax", "x ids nine", "unsorted");
+  make_node(&maker, "MatrixDiag", "x", "diagonal");
+  make_ints(&maker, "lengths", "6 4");
+  make_node(&maker, "RFFT2D", "x lengths", "spectrum");
+  make_node(&maker, "ComplexAbs", "spectrum", "power");
+  make_input(&maker, "rows", "6x2");
+  with_int(&maker, "axis", 1);
+  with_int(&maker, "batch_dims", 1);
+  make_node(&maker, "Gather", "x rows", "picked");
+  make_ints(&maker, "begin", "2 0");
+  make_ints(&maker, "size", "3 -1");
+  with_int(&maker, "by_size", 1);
+  make_node(&maker, "Slice", "x begin size", "cut");
+  /* every second dimension of a shape, backwards; then the rank */
+  make_input(&maker, "map", "2x3x5x7");
+  make_node(&maker, "Shape", "map", "shape");
+  make_ints(&maker, "last", "-1");
+  make_ints(&maker, "front", "-5");
+  make_ints(&maker, "back", "-2");
+  make_node(&maker, "StridedSlice", "shape last front back", "odd");
+  make_node(&maker, "Fill", "odd nine", "filled");
+  make_node(&maker, "Rank", "map", "rank");
+  make_ints(&maker, "axes", "0");
+  make_node(&maker, "Unsqueeze", "rank axes", "list");
+  make_node(&maker, "RandomStandardNormal", "list", "random");
+  expect(0, "by_values", "4x4", "by_guess", "6x4", "unsorted", "9x4", "diagonal", "6x4x4", "spectrum", "6x3", "power",
+         "6x3", "picked", "6x2", "cut", "3x4", "filled", "7x3", "random", "4", NULL);
+}
+
+static void test_blocks_in_the_batch(void **state) {
+  (void)state;
+  make_start(&maker, 0);
+  make_input(&maker, "x", "1x5x7x3");
+  make_ints(&maker, "blocks", "2 4");
+  make_ints(&maker, "pads", "1 0 0 1");
+  make_node(&maker, "SpaceToBatchND", "x blocks pads", "batched");
+  make_node(&maker, "BatchToSpaceND", "batched blocks pads", "back");
+  expect(0, "batched", "8x3x2x3", "back", "1x5x7x3", NULL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_resizing),  cmocka_unit_test(test_blocks_of_pixels), cmocka_unit_test(test_einsum),
-      cmocka_unit_test(test_recurrent), cmocka_unit_test(test_attention),        cmocka_unit_test(test_fused_attention),
-      cmocka_unit_test(test_quantised), cmocka_unit_test(test_picking),          cmocka_unit_test(test_generators),
-      cmocka_unit_test(test_signals),   cmocka_unit_test(test_classical),        cmocka_unit_test(test_tensorflow),
+      cmocka_unit_test(test_resizing),         cmocka_unit_test(test_blocks_of_pixels),
+      cmocka_unit_test(test_einsum),           cmocka_unit_test(test_recurrent),
+      cmocka_unit_test(test_attention),        cmocka_unit_test(test_fused_attention),
+      cmocka_unit_test(test_quantised),        cmocka_unit_test(test_picking),
+      cmocka_unit_test(test_generators),       cmocka_unit_test(test_signals),
+      cmocka_unit_test(test_classical),        cmocka_unit_test(test_tensorflow),
+      cmocka_unit_test(test_tensorflow_lists), cmocka_unit_test(test_blocks_in_the_batch),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

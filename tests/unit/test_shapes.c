@@ -476,6 +476,30 @@ static void test_linear(void **state) {
   assert_true(large < 50 * small + 0.2);
 }
 
+/* What hangs on a guess believes the file, as far as the file knows; nothing else does. */
+static void test_guess_and_declaration(void **state) {
+  (void)state;
+  make_start(&maker, 13);
+  make_input(&maker, "x", "20x4");
+  make_input(&maker, "starts", "1");
+  make_ints(&maker, "ends", "20");
+  make_ints(&maker, "axes", "0");
+  make_node(&maker, "Slice", "x starts ends axes", "tail");
+  make_declared(&maker, "tail", "?x4");
+  with_int(&maker, "axis", 0);
+  make_node(&maker, "Concat", "tail x", "joined");
+  make_declared(&maker, "joined", "21x4");
+  make_node(&maker, "Relu", "joined", "behind");
+  make_declared(&maker, "behind", "99x4");
+  infer_well();
+  ASSERT_SHAPE("tail", "20x4");
+  assert_note("where it cuts depends on the input data");
+  ASSERT_SHAPE("joined", "21x4");
+  ASSERT_SHAPE("behind", "21x4"); /* no guess any more: what is computed counts */
+  assert_note("declares 'behind' as 99x4, but it is 21x4");
+  done();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_missing_size),
@@ -487,6 +511,7 @@ int main(void) {
       cmocka_unit_test(test_data_dependent),
       cmocka_unit_test(test_custom_operator),
       cmocka_unit_test(test_contradiction),
+      cmocka_unit_test(test_guess_and_declaration),
       cmocka_unit_test(test_if),
       cmocka_unit_test(test_impossible_branch),
       cmocka_unit_test(test_loop),
