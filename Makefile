@@ -44,8 +44,10 @@ bench: build ## side by side with nn-meter 2.0; writes docs/bench.md
 	$(VENV)/bin/python bench/bench.py --program $(PROGRAM) --bench-program $(BUILD)/bench/bench_predict \
 	  $$reference --write docs/bench.md $(BENCH_OPTIONS)
 
-accuracy: build python ## error on models, families and devices never seen (half an hour; ACCURACY_OPTIONS=--quick: a minute)
+accuracy: build python ## error on models, families and devices never seen (an hour; ACCURACY_OPTIONS=--quick: two minutes)
 	@.venv-fit/bin/python tools/accuracy/protocol.py --shared $(NNM_SHARED) --build $(BUILD) $(ACCURACY_OPTIONS)
+	@case "$(ACCURACY_OPTIONS)" in *--quick*) ;; *) \
+	  .venv-fit/bin/python tools/accuracy/baselines.py --shared $(NNM_SHARED) ;; esac
 	@python3 tools/accuracy/accuracy.py --program $(PROGRAM) --shared $(NNM_SHARED) $(ACCURACY_OPTIONS)
 
 python: ## the Python package nn_meter, in .venv-fit with what nn_meter.fit needs

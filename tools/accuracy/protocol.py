@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How well predictors do where nothing was measured, or little: families left out, and other devices.
 
-usage: protocol.py [--device NAME ...] [--jobs N] [--shared FOLDER] [--build BUILD] [--output figures.json] [--quick]
+usage: protocol.py [--device NAME ...] [--jobs N] [--shared FOLDER] [--build BUILD] [--output figures.json]
+                   [--only PART ...] [--quick]
 
 All figures are on the fifth of the benchmark that nothing else looks at (benchmark.HELD_OUT), everything is learned from the
 others. For each device and family: a predictor that never saw the family, then calibrated by ten of its models; and the
@@ -69,6 +70,9 @@ class Bench:
 
     def settings(self, **changes):
         return training.Settings(**{**self.facts["training"], **changes})
+
+    def shipped(self):
+        return Predictor((ROOT / "devices" / self.device / "predictor.nnmeter").read_bytes())
 
     def predictor(self, network, evidence, interval=None):
         """The network as the C library has it."""
@@ -167,16 +171,25 @@ def left_out(bench, family):
     return {"before": before, "interval": bounds, "after_10": after, "needed": needed.tolist()}
 
 
-def other_seed(bench):
-    """How far kernels of the shipped predictor are from those of one trained from another seed; and C from torch."""
-    table = bench.table
-    shipped = Predictor((ROOT / "devices" / bench.device / "predictor.nnmeter").read_bytes())
+def agreement(bench):
+    """How far the C library and torch are apart with the shipped predictor, of all models: {"largest", "models"}."""
+    table, shipped = bench.table, bench.shipped()
     rows, _, constant = table.estimate(shipped)
     loaded = predictor_file.read_section(shipped.data, table.features, table.types)
-    everything = np.arange(len(table.models))
+    loaded.network.double()
+    same = training.Evidence(table, bench.latencies, np.where(bench.learned & ~bench.for_interval)[0], start=loaded)
+    for name in ("values", "work", "constant"):
+        setattr(same, name, getattr(same, name).double())
+    kernels = loaded.network(same.values, same.work, table.type_of).detach().numpy()
+    totals = table.totals(kernels, float(torch.exp(loaded.network.log_constant).detach()))
+    return {"models": len(totals), "largest": float(np.abs(table.totals(rows, constant) / totals - 1).max())}
+
+
+def other_seed(bench):
+    """How far kernels of the shipped predictor are from those of one trained from another seed."""
+    table = bench.table
+    rows, _, _ = table.estimate(bench.shipped())
     learned = np.where(bench.learned & ~bench.for_interval)[0]
-    same = training.Evidence(table, bench.latencies, everything, start=loaded)
-    torch_ms, c_ms = training.predict(loaded.network, same, everything), table.totals(rows, constant)
     evidence = training.Evidence(table, bench.latencies, learned)
     network = training.fit(evidence, bench.settings(seed=1))
     others, _, _ = table.estimate(bench.predictor(network, evidence))
@@ -189,7 +202,6 @@ def other_seed(bench):
         "kernels": len(most),
         "median_spread": float(np.median(spread)),
         "spread_90": float(np.quantile(spread, 0.9)),
-        "c_from_torch": float(np.abs(c_ms / torch_ms - 1).max()),
         "other_seed": figures(training.predict(network, evidence, judged), bench.latencies[judged]),
     }
 
@@ -203,16 +215,17 @@ def moved(source, target, options):
     return {str(count): few_shot(loaded, bench, pool, judged, count) for count in COUNTS}
 
 
+OF_ONE_DEVICE = {"family": left_out, "seed": other_seed, "agreement": agreement}
+
+
 def run(job):
     kind, names, options = job
     began = time.time()
     with training.Reproducible(threads=1):
-        if kind == "family":
-            result = left_out(Bench(names[0], options), names[1])
-        elif kind == "seed":
-            result = other_seed(Bench(names[0], options))
-        else:
+        if kind == "move":
             result = moved(*names, options)
+        else:
+            result = OF_ONE_DEVICE[kind](Bench(names[0], options), *names[1:])
     shown = {name: value for name, value in result.items() if name != "needed"}
     print(f"{kind} {' '.join(names)}: {time.time() - began:.0f} s {json.dumps(shown)}", file=sys.stderr, flush=True)
     return kind, names, result
@@ -228,17 +241,17 @@ def needed_doubt(needed):
 
 
 def collect(jobs, options):
-    results = {"left_out": {}, "moved": {}, "seeds": {}, "needed_doubt": {}}
+    results = {"left_out": {}, "moved": {}, "seed": {}, "agreement": {}}
     needed = {}
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         for kind, names, result in pool.imap_unordered(run, jobs, chunksize=1):
             if kind == "family":
                 needed.setdefault(names[0], {})[names[1]] = result.pop("needed")
                 results["left_out"].setdefault(names[0], {})[names[1]] = result
-            elif kind == "seed":
-                results["seeds"][names[0]] = result
-            else:
+            elif kind == "move":
                 results["moved"][" to ".join(names)] = result
+            else:
+                results[kind][names[0]] = result
     results["needed_doubt"] = {device: needed_doubt(families) for device, families in needed.items()}
     return results
 
@@ -272,6 +285,7 @@ def main():
     parser.add_argument("--shared", help="folder with bench/ (default: beside the repository)")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--output", type=Path, default=ROOT / "tools" / "accuracy" / "protocol.json")
+    parser.add_argument("--only", action="append", choices=("move", *OF_ONE_DEVICE), help="keep the other figures")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -287,9 +301,12 @@ def main():
     jobs = [("move", move, options) for move in MOVES if not options.device or move[1] in options.device]
     for device in options.device or DEVICES:
         families = sorted(set(Bench(device, options).families))
-        jobs += [("seed", (device,), options)]
+        jobs += [("seed", (device,), options), ("agreement", (device,), options)]
         jobs += [("family", (device, family), options) for family in families]
-    results = collect(jobs, options)
+    results = collect([job for job in jobs if not options.only or job[0] in options.only], options)
+    if options.only and options.output.exists():
+        before = json.loads(options.output.read_text())
+        results = {part: {**before.get(part, {}), **found} for part, found in results.items()}
     options.output.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     return 0
 

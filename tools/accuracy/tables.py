@@ -69,7 +69,7 @@ def protocol_tables(results):
                 f"| `{source}` | `{target}` | {count} | {chosen['within_10']:.1f} % ({chosen['within_5']:.1f} %) | "
                 f"{drawn['within_10']:.1f} % ({drawn['within_5']:.1f} %) | {drawn['worst_within_10']:.1f} % |\n"
             )
-    return text + seed_table(results["seeds"])
+    return text + seed_table(results["seed"], results["agreement"])
 
 
 def interval_table(left_out):
@@ -84,7 +84,7 @@ def interval_table(left_out):
     return text
 
 
-def seed_table(seeds):
+def seed_table(seeds, agreement):
     text = (
         "\n## Single kernels\n\nThe shipped predictor beside one trained from another seed: how far the latencies of single "
         "kernels differ, of those kernels of the benchmark that carry 95 % of all latency; and the largest difference "
@@ -96,7 +96,7 @@ def seed_table(seeds):
         found, other = seeds[device], seeds[device]["other_seed"]
         text += (
             f"| {title} | {found['kernels']:,} | {found['median_spread']:.1f} % | {found['spread_90']:.1f} % | "
-            f"{other['within_10']:.1f} % ({other['within_5']:.1f} %) | {found['c_from_torch']:.1e} |\n"
+            f"{other['within_10']:.1f} % ({other['within_5']:.1f} %) | {agreement[device]['largest']:.1e} |\n"
         )
     return text
 
