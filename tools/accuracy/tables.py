@@ -132,6 +132,7 @@ def rule_table(evidence):
     )
     for row in evidence:
         said = ("yes" if row["obey"] else "no") + (", changed" if row["changed"] else "")
+        said += f" ({row['note']})" if "note" in row else ""
         text += (
             f"| {row['rule']} | {said} | {row['family']} | {row['error_obeyed']:.2f} | {row['error_ignored']:.2f} |\n"
         )

@@ -8,7 +8,9 @@ way round, and so is MON. Among models of families that training has seen, a net
 measurements under almost any rules; what tells rules apart is a family that it has not seen. So each rule is judged by the
 two families whose kernels it changes most: left out of a short training, with the rule as it is and the other way round. Where
 the other way is better by MARGIN, all families concerned are left out in turn, by trainings from another seed; the rule is
-changed when it is better for those two again and for all of them by LEAST_GAIN on average. After a change the other rules may say
+changed when it is better for those two again and for all of them by LEAST_GAIN on average. That is a first choice:
+short trainings on few models may misjudge a kernel type that one family alone has, so confirm it by longer ones (--models,
+--steps) and say so in the row's "note". After a change the other rules may say
 something else: run it again.
 The fifth kept for the final tables (benchmark.HELD_OUT) is never read. What was measured is printed, and with --write kept
 in rule_evidence.json, from which the card takes it, with the rules.
