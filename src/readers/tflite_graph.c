@@ -131,14 +131,14 @@ static nnm_status read_ports(tflite_node *x, int side) {
 }
 
 nnm_status nnm_tflite_take_inputs(tflite_node *x, const int *order, size_t count) {
-  nnm_tensor_id chosen[TFLITE_FEW_PORTS];
+  nnm_tensor_id chosen[TFLITE_FEW_PORTS] = {0}; /* x->inputs may be x->few_inputs */
   for (size_t i = 0; i < count; i++) {
     const tflite_tensor *tensor = order[i] < 0 ? NULL : nnm_tflite_input(x, (size_t)order[i]);
     chosen[i] = tensor ? tensor->id : -1;
   }
   while (count && chosen[count - 1] < 0) count--; /* left out at the end: not there */
   x->inputs = x->few_inputs;
-  memcpy(x->few_inputs, chosen, count * sizeof *chosen);
+  memcpy(x->few_inputs, chosen, sizeof chosen);
   x->node.input_count = (uint32_t)count;
   return NNM_OK;
 }
