@@ -232,12 +232,14 @@ def run(job):
 
 
 def needed_doubt(needed):
-    """What the doubt must be for COVERED of the models, each family counting the same: {family: what each model needs}."""
+    """What the doubt must be for COVERED of the models, each family counting the same: {family: what each model needs}.
+    None: no factor is enough, because models are off that have no doubt."""
     every = np.concatenate([np.asarray(values) for values in needed.values()])
     weights = np.concatenate([np.full(len(values), 1 / len(values)) for values in needed.values()])
     order = np.argsort(every)
     share = np.cumsum(weights[order]) / weights.sum()
-    return float(every[order][min(np.searchsorted(share, COVERED), len(order) - 1)])
+    needed = float(every[order][min(np.searchsorted(share, COVERED), len(order) - 1)])
+    return needed if np.isfinite(needed) else None
 
 
 def collect(jobs, options):
