@@ -52,7 +52,7 @@ def table(header, rows):
 
 
 def names(rows):
-    return textwrap.fill(", ".join(sorted({f"`{row[0]}`" for row in rows}, key=str.lower)), 118)
+    return textwrap.fill(", ".join(sorted({f"`{row[0]}`" for row in rows}, key=lambda name: (name.lower(), name))), 118)
 
 
 def sample(program, arguments):
