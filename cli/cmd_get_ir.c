@@ -75,16 +75,18 @@ static int convert(const model_input *input, const nnm_shape_options *shapes, co
 }
 
 int run_get_ir(const cli_command *command, const cli_settings *settings) {
-  size_t count = settings->onnx.count + settings->nnmeter_ir.count + settings->files.count;
+  size_t count = settings->onnx.count + settings->nnmeter_ir.count + settings->nni_ir.count + settings->files.count;
   if (!count) return usage_error(command, "no model given; please run \"nn-meter get_ir --help\" to see guidance");
   if (count > 1) return usage_error(command, "one model at a time");
   const text_list *given = settings->onnx.count         ? &settings->onnx
                            : settings->nnmeter_ir.count ? &settings->nnmeter_ir
+                           : settings->nni_ir.count     ? &settings->nni_ir
                                                         : &settings->files;
   char *path = strdup(given->items[0]);
   model_input input = {.path = path,
                        .format = settings->onnx.count         ? "onnx"
                                  : settings->nnmeter_ir.count ? "nnmeter-ir"
+                                 : settings->nni_ir.count     ? "nni-ir"
                                                               : NULL};
   shape_arguments shapes;
   int status = parse_shapes(command, settings, &shapes);

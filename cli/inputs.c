@@ -89,7 +89,7 @@ static bool add_all(model_inputs *inputs, const text_list *paths, const char *fo
 bool collect_inputs(const cli_settings *settings, model_inputs *inputs) {
   *inputs = (model_inputs){0};
   return add_all(inputs, &settings->onnx, "onnx") && add_all(inputs, &settings->nnmeter_ir, "nnmeter-ir") &&
-         add_all(inputs, &settings->files, NULL);
+         add_all(inputs, &settings->nni_ir, "nni-ir") && add_all(inputs, &settings->files, NULL);
 }
 
 bool spares_input(const char *output, const model_input *input) {

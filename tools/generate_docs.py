@@ -21,6 +21,7 @@ LONG_NUMBER = re.compile(r"\d+\.\d{6,}")
 FORMATS = {
     "onnx": "ONNX, opset 7 to 24, weights present or not",
     "nnmeter-ir": "nn-Meter IR (JSON), read and written",
+    "nni-ir": "NNI's graph IR (Retiarii, JSON)",
     "benchmark": "one graph of the 26k benchmark (JSON), for training and accuracy",
 }
 DEVICES = {
