@@ -29,6 +29,8 @@ enum { GROUP_MODEL = 1, GROUP_FORMAT = 2 };
    .group = GROUP_MODEL, .help = "TensorFlow Lite models, or folders of *.tflite"},                                   \
   {.name = "nn-meter-ir", .kind = OPTION_MANY, .target = TARGET(nnmeter_ir), .value = "PATH", .hint = HINT_FILE,      \
    .group = GROUP_MODEL, .help = "models in nn-Meter's IR, or folders of *.json"},                                    \
+  {.name = "nni-ir", .kind = OPTION_MANY, .target = TARGET(nni_ir), .value = "PATH", .hint = HINT_FILE,               \
+   .group = GROUP_MODEL, .help = "models in NNI's graph IR (Retiarii), or folders of *.json"},                        \
   REFUSED("tensorflow", "this version reads ONNX, TensorFlow Lite and nn-Meter IR; convert the model first, with TFLiteConverter for example"), \
   REFUSED("torchvision", "this version reads ONNX, TensorFlow Lite and nn-Meter IR; export the model first, with torch.onnx.export")
 

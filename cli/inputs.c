@@ -18,6 +18,7 @@ static const struct model_option {
     {"onnx", ".onnx", offsetof(cli_settings, onnx)},
     {"tflite", ".tflite", offsetof(cli_settings, tflite)},
     {"nnmeter-ir", ".json", offsetof(cli_settings, nnmeter_ir)},
+    {"nni-ir", ".json", offsetof(cli_settings, nni_ir)},
 };
 enum { MODEL_OPTIONS = sizeof model_options / sizeof model_options[0] };
 
@@ -65,13 +66,13 @@ static bool is_wanted(const char *name, const char *format) {
   return false;
 }
 
-/* What was looked for: "*.onnx, *.tflite and *.json". */
+/* What was looked for: "*.onnx, *.tflite, *.json". */
 static void list_wanted(const char *format, char *text, size_t size) {
   size_t used = 0;
   for (size_t i = 0; i < MODEL_OPTIONS && used < size; i++) {
-    const char *between = format || !i ? "" : i + 1 < MODEL_OPTIONS ? ", " : " and ";
-    if (!format || !strcmp(format, model_options[i].format))
-      used += (size_t)snprintf(text + used, size - used, "%s*%s", between, model_options[i].suffix);
+    const char *suffix = model_options[i].suffix;
+    if (format ? strcmp(format, model_options[i].format) : i && !strcmp(suffix, model_options[i - 1].suffix)) continue;
+    used += (size_t)snprintf(text + used, size - used, "%s*%s", used ? ", " : "", suffix);
   }
 }
 

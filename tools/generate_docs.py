@@ -22,6 +22,7 @@ FORMATS = {
     "onnx": "ONNX, opset 7 to 24, weights present or not",
     "tflite": "TensorFlow Lite, schema 3, quantised or not",
     "nnmeter-ir": "nn-Meter IR (JSON), read and written",
+    "nni-ir": "NNI's graph IR (Retiarii, JSON)",
     "benchmark": "one graph of the 26k benchmark (JSON), for training and accuracy",
 }
 DEVICES = {

@@ -66,7 +66,7 @@ NNM_API const char *nnm_version(void);
 
 typedef struct nnm_model nnm_model;
 
-/* Formats this build reads, NULL-terminated: "onnx", "tflite", "nnmeter-ir", "benchmark". */
+/* Formats this build reads, NULL-terminated: "onnx", "tflite", "nnmeter-ir", "benchmark", "nni-ir". */
 NNM_API const char *const *nnm_formats(void);
 
 /* Reads the structure of a model file; weights are skipped in place. format: one of nnm_formats(), or NULL to tell it

@@ -97,6 +97,12 @@ static signature recognise(const unsigned char *data, size_t size) {
   if (row) return *row;
   if (nnm_reader_onnx.probe(data, size) == 2)
     return (signature){.is = "looks like an ONNX model", .remedy = "give it with --onnx, or as a file alone"};
+  if (nnm_reader_nni_ir.probe(data, size) == 2)
+    return (signature){.is = "looks like NNI's graph IR", .remedy = "give it with --nni-ir, or as a file alone"};
+  if (nnm_reader_benchmark.probe(data, size) == 2)
+    return (signature){.is = "looks like a graph of the 26k benchmark", .remedy = "give it as a file alone"};
+  if (nnm_reader_nnmeter_ir.probe(data, size) == 2)
+    return (signature){.is = "looks like nn-Meter IR", .remedy = "give it with --nn-meter-ir, or as a file alone"};
   if (nnm_is_json(data, size))
     return (signature){.is = "looks like JSON",
                        .remedy = "give an .onnx file, or an nn-Meter IR file (one object with a key for each node)"};
