@@ -519,7 +519,7 @@ def write_bad_bytes():
 
 def write_other_formats():
     bad("empty", "FORMAT", "is empty", b"")
-    bad("json", "FORMAT", "looks like JSON", b'{"conv": {"inbounds": []}}')
+    bad("json", "FORMAT", "looks like nn-Meter IR", b'{"conv": {"inbounds": []}}')
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(zipfile.ZipInfo("model/data.pkl"), b"\x80\x02}q\x00.")
