@@ -251,6 +251,10 @@ nnm_status nnm_graph_builder_input(nnm_graph_builder *builder, nnm_tensor_id id,
   return add_port(builder, id, false, error);
 }
 
+void nnm_graph_builder_set_alias(nnm_graph_builder *builder, nnm_tensor_id id, const char *alias) {
+  builder->graph->tensors[id].alias = alias;
+}
+
 nnm_status nnm_graph_builder_output(nnm_graph_builder *builder, nnm_tensor_id id, nnm_error *error) {
   if (!builder->current) builder->graph->tensors[id].flags |= NNM_TENSOR_OUTPUT;
   return add_port(builder, id, true, error);

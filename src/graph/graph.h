@@ -72,6 +72,7 @@ typedef struct nnm_tensor {
   nnm_node_id producer;       /* -1: input or weight */
   nnm_block_id block;
   const nnm_constant *constant; /* non-NULL only with NNM_TENSOR_WEIGHT */
+  const char *alias; /* a model input's other name: what a signature calls it; NULL: none */
 } nnm_tensor;
 
 typedef enum nnm_attribute_kind {

@@ -11,7 +11,10 @@ static uint32_t weight_input(const nnm_node *node) {
 
 static bool is_causal(const nnm_node *node) { return node->op == NNM_OP_CAUSAL_CONV_WITH_STATE; }
 
-static bool is_transposed(const nnm_node *node) { return nnm_op_shape_rule(node->op) == nnm_rule_conv_transpose; }
+static bool is_transposed(const nnm_node *node) {
+  nnm_shape_rule rule = nnm_op_shape_rule(node->op);
+  return rule == nnm_rule_conv_transpose || rule == nnm_rule_conv_to_size;
+}
 
 static bool is_depthwise(const nnm_node *node) {
   return nnm_attribute_int(node, "depthwise", 0) != 0 || !strncmp(node->type, "DepthwiseConv", 13);
@@ -155,6 +158,18 @@ static void split_transposed_padding(nnm_window *out, int i, int64_t full, int64
   out->pad_end[i] = total - out->pad_begin[i];
 }
 
+/* TensorFlow gives the size of the whole output as an input; where its value is not known, the padding tells. */
+static const int64_t *size_input(const nnm_inference *inference, const nnm_node *node, const nnm_window *window,
+                                 int64_t *size) {
+  if (node->op != NNM_OP_CONV_TO_SIZE || !nnm_has_input(node, 2)) return NULL;
+  const nnm_value *value = inference->shapes->values[node->inputs[2]];
+  size_t spatial = (size_t)window->spatial, skipped = node->layout == NNM_CHANNELS_FIRST ? 2 : 1;
+  if (!value || (value->count != spatial && value->count != spatial + 2)) return NULL;
+  for (size_t i = 0; i < spatial; i++)
+    size[i] = nnm_value_int(value, value->count == spatial ? i : i + skipped);
+  return size;
+}
+
 static nnm_status transposed_output(const nnm_inference *inference, const nnm_node *node, nnm_window *out,
                                     nnm_error *error) {
   nnm_auto_pad pad;
@@ -165,6 +180,8 @@ static nnm_status transposed_output(const nnm_inference *inference, const nnm_no
   if (wanted_count == (size_t)out->spatial + 2) wanted += 2; /* some exporters list batch and channels as well */
   else if (wanted_count && wanted_count != (size_t)out->spatial)
     return nnm_fail_node(inference, node, error, "has %zu numbers in output_shape", wanted_count);
+  int64_t size[NNM_LIMIT_SPATIAL];
+  if (!wanted_count && (wanted = size_input(inference, node, out, size))) wanted_count = (size_t)out->spatial;
   if (extra_count && extra_count != (size_t)out->spatial)
     return nnm_fail_node(inference, node, error, "has %zu numbers in output_padding", extra_count);
   for (int i = 0; i < out->spatial; i++) {
@@ -213,6 +230,10 @@ nnm_status nnm_rule_conv(nnm_inference *inference, const nnm_node *node, nnm_err
 }
 
 nnm_status nnm_rule_conv_transpose(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  return nnm_rule_conv(inference, node, error);
+}
+nnm_status nnm_rule_conv_to_size(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  (void)nnm_input_value(inference, node, 2); /* a stored size is decoded when it is asked for */
   return nnm_rule_conv(inference, node, error);
 }
 nnm_status nnm_rule_nhwc_conv(nnm_inference *inference, const nnm_node *node, nnm_error *error) {

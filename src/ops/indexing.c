@@ -82,6 +82,32 @@ nnm_status nnm_rule_slice(nnm_inference *inference, const nnm_node *node, nnm_er
   return nnm_set_shape(inference, node, 0, nnm_shape_of_input(inference, node, 0)->rank, slice.length, error);
 }
 
+/* TensorFlow's Slice: where it begins, and how many elements; -1: all that are left. */
+nnm_status nnm_rule_slice_by_size(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
+  const int64_t *begin, *size;
+  size_t begins, sizes;
+  nnm_found found_begin = nnm_find_ints(inference, node, NULL, 1, &begin, &begins);
+  nnm_found found_size = nnm_find_ints(inference, node, NULL, 2, &size, &sizes);
+  if (!shape || found_size == NNM_ABSENT || found_begin == NNM_ABSENT) return NNM_OK;
+  if ((found_size == NNM_KNOWN && sizes != (size_t)shape->rank) ||
+      (found_begin == NNM_KNOWN && begins != (size_t)shape->rank))
+    return nnm_fail_node(inference, node, error, "has %zu sizes for %d dimensions", sizes, (int)shape->rank);
+  bool sized = found_size == NNM_KNOWN, guessed = !sized;
+  int64_t dims[NNM_LIMIT_RANK];
+  for (int32_t i = 0; i < shape->rank; i++) {
+    int64_t start = found_begin == NNM_KNOWN ? begin[i] : 0;
+    dims[i] = sized && size[i] != -1 ? size[i] : shape->dims[i] - start;
+    guessed = guessed || (sized && size[i] == -1 && found_begin != NNM_KNOWN);
+    if (start < 0 || dims[i] < 0 || dims[i] > shape->dims[i])
+      return nnm_fail_node(inference, node, error, "takes %lld elements from %lld on of dimension %d, which is %lld",
+                           (long long)dims[i], (long long)start, (int)i, (long long)shape->dims[i]);
+  }
+  if (guessed)
+    NNM_TRY(nnm_note_node(inference, node, error, "where it cuts depends on the input data; nothing cut off assumed"));
+  return nnm_set_shape(inference, node, 0, shape->rank, dims, error);
+}
+
 /* TensorFlow's masks: bit i of begin_mask, end_mask: no bound; shrink_axis_mask: one element, axis dropped;
  * new_axis_mask: a 1 inserted; ellipsis_mask: all axes not spoken of. */
 nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node, nnm_error *error) {

@@ -21,6 +21,8 @@ static uint32_t shape_inputs(const nnm_node *node) {
       [NNM_OP_MS_PAD] = INPUT(1) | INPUT(3),
       [NNM_OP_TRANSPOSE] = INPUT(1),
       [NNM_OP_SLICE] = INPUT(1) | INPUT(2) | INPUT(3) | INPUT(4),
+      [NNM_OP_SLICE_BY_SIZE] = INPUT(1) | INPUT(2),
+      [NNM_OP_CONV_TO_SIZE] = INPUT(2),
       [NNM_OP_STRIDED_SLICE] = INPUT(1) | INPUT(2) | INPUT(3),
       [NNM_OP_RESIZE] = INPUT(1) | INPUT(2) | INPUT(3),
       [NNM_OP_UPSAMPLE] = INPUT(1),
