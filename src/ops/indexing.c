@@ -110,7 +110,62 @@ nnm_status nnm_rule_slice_by_size(nnm_inference *inference, const nnm_node *node
 
 /* TensorFlow's masks: bit i of begin_mask, end_mask: no bound; shrink_axis_mask: one element, axis dropped;
  * new_axis_mask: a 1 inserted; ellipsis_mask: all axes not spoken of. */
-nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+typedef struct slice_masks {
+  int64_t begin, end, shrink, added, ellipsis;
+} slice_masks;
+
+static slice_masks masks_of(const nnm_node *node) {
+  return (slice_masks){nnm_attribute_int(node, "begin_mask", 0), nnm_attribute_int(node, "end_mask", 0),
+                       nnm_attribute_int(node, "shrink_axis_mask", 0), nnm_attribute_int(node, "new_axis_mask", 0),
+                       nnm_attribute_int(node, "ellipsis_mask", 0)};
+}
+
+static void add_axis(nnm_strided_cut *out, int32_t source, int64_t dim) {
+  out->source[out->rank] = source;
+  out->dims[out->rank++] = dim;
+}
+
+/* Axes that entry i, an ellipsis, stands for. */
+static size_t axes_of_ellipsis(const slice_masks *masks, size_t count, int32_t rank) {
+  size_t spoken = 0;
+  for (size_t i = 0; i < count; i++) spoken += (size_t)(!(masks->ellipsis >> i & 1) && !(masks->added >> i & 1));
+  return spoken < (size_t)rank ? (size_t)rank - spoken : 0;
+}
+
+static nnm_status cut_axes(nnm_inference *inference, const nnm_node *node, const nnm_shape *shape, const int64_t *starts,
+                           const int64_t *ends, const int64_t *steps, size_t count, nnm_strided_cut *out,
+                           nnm_error *error) {
+  slice_masks masks = masks_of(node);
+  int32_t axis = 0;
+  for (int32_t i = 0; i < shape->rank; i++)
+    out->cut.start[i] = 0, out->cut.step[i] = 1, out->cut.length[i] = shape->dims[i];
+  for (size_t i = 0; i < count; i++) {
+    if (masks.ellipsis >> i & 1) {
+      for (size_t skip = axes_of_ellipsis(&masks, count, shape->rank); skip > 0 && axis < shape->rank; skip--, axis++)
+        add_axis(out, axis, shape->dims[axis]);
+      continue;
+    }
+    if (masks.added >> i & 1) {
+      add_axis(out, -1, 1);
+      continue;
+    }
+    if (axis >= shape->rank) return fail_axis(inference, node, axis, shape->rank, error);
+    bool shrinks = masks.shrink >> i & 1;
+    int64_t size = shape->dims[axis], step = shrinks || !steps ? 1 : steps[i], start = starts[i], end = ends[i];
+    if (!step) return nnm_fail_node(inference, node, error, "has a step of 0");
+    if (shrinks) end = start == -1 ? INT64_MAX : start < INT64_MAX ? start + 1 : start;
+    else if (masks.end >> i & 1) end = step > 0 ? INT64_MAX : INT64_MIN;
+    if (!shrinks && (masks.begin >> i & 1)) start = step > 0 ? 0 : INT64_MAX;
+    bound_axis(&out->cut, axis, size, start, end, step);
+    if (!shrinks) add_axis(out, axis, out->cut.length[axis]);
+    axis++;
+  }
+  for (; axis < shape->rank; axis++) add_axis(out, axis, shape->dims[axis]);
+  return NNM_OK;
+}
+
+nnm_status nnm_strided_cut_of(nnm_inference *inference, const nnm_node *node, nnm_strided_cut *out, bool *known,
+                              nnm_error *error) {
   const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
   const int64_t *starts, *ends, *steps;
   size_t count, end_count, step_count;
@@ -121,35 +176,29 @@ nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node
   if (found_steps == NNM_DEPENDS_ON_DATA || count != end_count || (found_steps == NNM_KNOWN && step_count != count) ||
       count > NNM_LIMIT_RANK)
     return NNM_OK;
-  int64_t begin_mask = nnm_attribute_int(node, "begin_mask", 0), end_mask = nnm_attribute_int(node, "end_mask", 0);
-  int64_t shrink = nnm_attribute_int(node, "shrink_axis_mask", 0), added = nnm_attribute_int(node, "new_axis_mask", 0);
-  int64_t ellipsis = nnm_attribute_int(node, "ellipsis_mask", 0), dims[2 * NNM_LIMIT_RANK];
-  size_t new_axes = 0;
-  for (size_t i = 0; i < count; i++) new_axes += (size_t)((added >> i & 1) && !(ellipsis >> i & 1));
-  int32_t axis = 0, rank = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (ellipsis >> i & 1) {
-      size_t spoken = count - 1 - new_axes;
-      for (size_t skip = spoken; skip < (size_t)shape->rank && axis < shape->rank; skip++)
-        dims[rank++] = shape->dims[axis++];
-      continue;
-    }
-    if (added >> i & 1) {
-      dims[rank++] = 1;
-      continue;
-    }
-    if (axis >= shape->rank) return fail_axis(inference, node, axis, shape->rank, error);
-    nnm_slice slice;
-    int64_t size = shape->dims[axis], step = found_steps == NNM_KNOWN ? steps[i] : 1;
-    if (!step) return nnm_fail_node(inference, node, error, "has a step of 0");
-    int64_t start = begin_mask >> i & 1 ? (step > 0 ? 0 : INT64_MAX) : starts[i];
-    int64_t end = end_mask >> i & 1 ? (step > 0 ? INT64_MAX : INT64_MIN) : ends[i];
-    bound_axis(&slice, axis, size, start, end, step);
-    if (!(shrink >> i & 1)) dims[rank++] = slice.length[axis];
-    axis++;
-  }
-  while (axis < shape->rank) dims[rank++] = shape->dims[axis++];
-  return nnm_set_shape(inference, node, 0, rank, dims, error);
+  NNM_TRY(cut_axes(inference, node, shape, starts, ends, found_steps == NNM_KNOWN ? steps : NULL, count, out, error));
+  *known = true;
+  return NNM_OK;
+}
+
+/* Where it cuts is not known: axes that are dropped, or kept whole, still are. */
+static nnm_status guess_strided_slice(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0), *listed = nnm_shape_of_input(inference, node, 1);
+  nnm_strided_cut cut = {.rank = 0};
+  int64_t zeros[NNM_LIMIT_RANK] = {0}, ends[NNM_LIMIT_RANK];
+  if (!shape || !listed || listed->rank != 1 || listed->dims[0] > NNM_LIMIT_RANK) return NNM_OK;
+  for (int i = 0; i < NNM_LIMIT_RANK; i++) ends[i] = INT64_MAX;
+  NNM_TRY(cut_axes(inference, node, shape, zeros, ends, NULL, (size_t)listed->dims[0], &cut, error));
+  NNM_TRY(nnm_note_node(inference, node, error, "where it cuts depends on the input data; nothing cut off assumed"));
+  return nnm_set_shape(inference, node, 0, cut.rank, cut.dims, error);
+}
+
+nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  nnm_strided_cut cut = {.rank = 0};
+  bool known = false;
+  NNM_TRY(nnm_strided_cut_of(inference, node, &cut, &known, error));
+  if (!known) return guess_strided_slice(inference, node, error);
+  return nnm_set_shape(inference, node, 0, cut.rank, cut.dims, error);
 }
 
 nnm_status nnm_rule_gather(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
@@ -158,10 +207,13 @@ nnm_status nnm_rule_gather(nnm_inference *inference, const nnm_node *node, nnm_e
   int32_t axis;
   if (!nnm_resolve_axis(nnm_attribute_int(node, "axis", 0), data->rank, &axis))
     return fail_axis(inference, node, nnm_attribute_int(node, "axis", 0), data->rank, error);
-  int64_t dims[2 * NNM_LIMIT_RANK];
+  int64_t batch = nnm_attribute_int(node, "batch_dims", 0), dims[2 * NNM_LIMIT_RANK]; /* TensorFlow's */
   int32_t rank = 0;
+  if (batch < 0) batch += indices->rank;
+  if (batch < 0 || batch > axis || batch > indices->rank)
+    return nnm_fail_node(inference, node, error, "has %lld batch dimensions for axis %d", (long long)batch, (int)axis);
   for (int32_t i = 0; i < axis; i++) dims[rank++] = data->dims[i];
-  for (int32_t i = 0; i < indices->rank; i++) dims[rank++] = indices->dims[i];
+  for (int32_t i = (int32_t)batch; i < indices->rank; i++) dims[rank++] = indices->dims[i];
   for (int32_t i = axis + 1; i < data->rank; i++) dims[rank++] = data->dims[i];
   return nnm_set_shape(inference, node, 0, rank, dims, error);
 }

@@ -14,4 +14,14 @@ typedef struct nnm_slice {
 nnm_status nnm_slice_ranges(nnm_inference *inference, const nnm_node *node, nnm_slice *out, bool *known,
                             nnm_error *error);
 
+/* What TensorFlow's StridedSlice takes: output axis i is input axis source[i] (-1: a new axis), the input's axes are cut
+ * as `cut` says; an axis that is dropped has one element left there. */
+typedef struct nnm_strided_cut {
+  nnm_slice cut;
+  int32_t rank, source[2 * NNM_LIMIT_RANK];
+  int64_t dims[2 * NNM_LIMIT_RANK];
+} nnm_strided_cut;
+nnm_status nnm_strided_cut_of(nnm_inference *inference, const nnm_node *node, nnm_strided_cut *out, bool *known,
+                              nnm_error *error);
+
 #endif

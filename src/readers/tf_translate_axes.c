@@ -185,3 +185,50 @@ nnm_status nnm_tf_translate_merge(tf_translation *x) {
   node.attribute_count = 1;
   return nnm_tf_add_node(x, &node);
 }
+
+/* ------------------------------------------------------------------ others */
+
+/* SpaceToBatch and BatchToSpace of TensorFlow 1 have one block size, as an attribute. */
+nnm_status nnm_tf_translate_old_blocks(tf_translation *x) {
+  int64_t *dims = NNM_ARENA_ARRAY(x->reader->graph_arena, int64_t, 1);
+  int64_t *block = NNM_ARENA_ARRAY(x->reader->graph_arena, int64_t, 2);
+  nnm_constant *constant = NNM_ARENA_NEW(x->reader->graph_arena, nnm_constant);
+  nnm_tensor_id inputs[3], *ids = x->reader->inputs.items;
+  if (!dims || !block || !constant) return nnm_fail_memory(x->reader->file.error);
+  if (x->node.input_count != 2) return NNM_OK;
+  dims[0] = 2;
+  block[0] = block[1] = nnm_tf_int(x, "block_size", 1);
+  *constant = (nnm_constant){NNM_DTYPE_I64, 1, dims, (const unsigned char *)block, 2 * sizeof *block, false};
+  x->node.op = !strcmp(x->node.type, "SpaceToBatch") ? NNM_OP_SPACE_TO_BATCH : NNM_OP_BATCH_TO_SPACE;
+  NNM_TRY(nnm_tf_new_tensor(x, "/block", &inputs[1]));
+  NNM_TRY(nnm_graph_builder_weight(x->reader->builder, inputs[1], constant, x->reader->file.error));
+  inputs[0] = ids[0];
+  inputs[2] = ids[1];
+  x->reader->inputs.count = 0;
+  for (int i = 0; i < 3; i++) NNM_TRY(nnm_tf_push(x->reader, &x->reader->inputs, &inputs[i]));
+  x->node.inputs = x->reader->inputs.items;
+  x->node.input_count = 3;
+  return NNM_OK;
+}
+
+/* A list without its last item, and that item. */
+nnm_status nnm_tf_translate_pop_item(tf_translation *x) {
+  nnm_tensor_id item;
+  x->emitted = true;
+  if (!x->node.input_count) return NNM_OK;
+  NNM_TRY(add_copy(x, x->node.inputs[0], 0));
+  NNM_TRY(nnm_tf_tensor_of(x->reader, x->instance, x->index, 1, &item));
+  nnm_tensor_id inputs[3] = {x->node.inputs[0], -1, x->node.input_count > 1 ? x->node.inputs[1] : -1};
+  nnm_node node = x->node;
+  node.inputs = inputs;
+  node.input_count = 3;
+  node.outputs = &item;
+  node.output_count = 1;
+  return nnm_tf_add_node(x, &node);
+}
+
+/* Of a table only the types of what it holds are known. */
+nnm_status nnm_tf_translate_table_find(tf_translation *x) {
+  nnm_tf_keep_inputs(x, 0, 3);
+  return NNM_OK;
+}

@@ -192,3 +192,51 @@ nnm_status nnm_tf_translate_fused_batch_norm(tf_translation *x) {
   if (strcmp(activation, "Identity") != 0) steps[count++] = activation;
   return unfuse(x, steps, count, 5);
 }
+
+/* --------------------------------------------------------------- quantised */
+
+/* TensorFlow's quantised operators hand on the range of their numbers as two more tensors. */
+static nnm_status add_with_ranges(tf_translation *x) {
+  nnm_tensor_id outputs[3];
+  uint32_t asked = x->instance->output_count[x->index];
+  for (uint32_t i = 3; i-- > 0;) NNM_TRY(nnm_tf_tensor_of(x->reader, x->instance, x->index, i, &outputs[i]));
+  nnm_node node = x->node;
+  node.outputs = outputs;
+  node.output_count = 1;
+  node.attributes = x->reader->attributes.items;
+  node.attribute_count = (uint32_t)x->reader->attributes.count;
+  NNM_TRY(nnm_tf_add_node(x, &node));
+  node.op = NNM_OP_QUANTIZED_RANGE;
+  node.inputs = outputs;
+  node.input_count = 1;
+  node.outputs = outputs + 1;
+  node.output_count = 2;
+  node.attribute_count = 0;
+  x->emitted = true;
+  (void)asked;
+  return nnm_tf_add_node(x, &node);
+}
+
+nnm_status nnm_tf_translate_quantized(tf_translation *x) {
+  nnm_tf_keep_inputs(x, 0, 1);
+  return add_with_ranges(x);
+}
+
+nnm_status nnm_tf_translate_quantized_layer(tf_translation *x) {
+  nnm_tf_keep_inputs(x, 0, 2);
+  return add_with_ranges(x);
+}
+
+nnm_status nnm_tf_translate_quantized_conv(tf_translation *x) {
+  NNM_TRY(put_window(x));
+  if (!strncmp(x->node.type, "QuantizedDepthwise", 18)) NNM_TRY(nnm_tf_put_int(x, "depthwise", 1));
+  return nnm_tf_translate_quantized_layer(x);
+}
+
+nnm_status nnm_tf_translate_quantized_pool(tf_translation *x) {
+  x->node.op = !strcmp(x->node.type, "QuantizedMaxPool") ? NNM_OP_MAX_POOL : NNM_OP_AVERAGE_POOL;
+  NNM_TRY(put_spatial(x, "ksize", "kernel_shape"));
+  NNM_TRY(put_window(x));
+  nnm_tf_keep_inputs(x, 0, 1);
+  return add_with_ranges(x);
+}

@@ -58,6 +58,50 @@ const nnm_value *nnm_fold_shape(nnm_inference *inference, const nnm_node *node, 
   return made.value;
 }
 
+const nnm_value *nnm_fold_shapes(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, output);
+  nnm_new_value made;
+  if (!shape || count != (size_t)shape->rank || !nnm_start_value(inference, count, false, &made)) return NULL;
+  for (size_t i = 0; i < count; i++) made.integers[i] = shape->dims[i];
+  return made.value;
+}
+
+const nnm_value *nnm_fold_rank(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  (void)output;
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
+  nnm_new_value made;
+  if (!shape || count != 1 || !nnm_start_value(inference, 1, false, &made)) return NULL;
+  made.integers[0] = shape->rank;
+  return made.value;
+}
+
+/* All zeros, or all ones, of the input's shape. */
+const nnm_value *nnm_fold_alike(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  nnm_new_value made;
+  int one = node->op == NNM_OP_ONES_LIKE;
+  bool is_float = nnm_is_float_dtype(inference->shapes->dtypes[node->outputs[output]]);
+  if (!nnm_start_value(inference, count, is_float, &made)) return NULL;
+  for (size_t i = 0; i < count; i++) {
+    if (is_float) made.numbers[i] = one;
+    else made.integers[i] = one;
+  }
+  return made.value;
+}
+
+/* Two shapes, as values, broadcast. */
+const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  (void)output;
+  const nnm_value *a = nnm_input_value(inference, node, 0), *b = nnm_input_value(inference, node, 1);
+  nnm_new_value made;
+  if (a->count > count || b->count > count || !nnm_start_value(inference, count, false, &made)) return NULL;
+  for (size_t i = 0; i < count; i++) {
+    int64_t x = i + a->count < count ? 1 : nnm_value_int(a, i + a->count - count);
+    int64_t y = i + b->count < count ? 1 : nnm_value_int(b, i + b->count - count);
+    made.integers[i] = x == 1 ? y : x;
+  }
+  return made.value;
+}
+
 const nnm_value *nnm_fold_size(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
   (void)output;
   const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
@@ -88,6 +132,12 @@ const nnm_value *nnm_fold_constant_of_shape(nnm_inference *inference, const nnm_
   if (given && !(is_float ? nnm_constant_float(attribute->as.tensor, 0, &number)
                           : nnm_constant_int(attribute->as.tensor, 0, &integer)))
     return NULL;
+  if (nnm_has_input(node, 1)) { /* TensorFlow's Fill */
+    const nnm_value *fill = nnm_input_value(inference, node, 1);
+    if (!fill || !fill->count) return NULL;
+    number = nnm_value_float(fill, 0);
+    integer = nnm_value_int(fill, 0);
+  }
   if (!nnm_start_value(inference, count, is_float, &made)) return NULL;
   for (size_t i = 0; i < count; i++) {
     if (is_float) made.numbers[i] = number;
@@ -159,6 +209,52 @@ const nnm_value *nnm_fold_slice(nnm_inference *inference, const nnm_node *node, 
   }
   return copy_strided(inference, nnm_input_value(inference, node, 0), output_shape(inference, node, output), offset,
                       stride, count);
+}
+
+const nnm_value *nnm_fold_slice_by_size(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_shape *shape = shape_of_input(inference, node, 0);
+  const int64_t *begin;
+  size_t begins;
+  if (nnm_find_ints(inference, node, NULL, 1, &begin, &begins) != NNM_KNOWN || begins != (size_t)shape->rank) return NULL;
+  int64_t stride[NNM_LIMIT_RANK], offset = 0;
+  strides_of(shape, stride);
+  for (int32_t i = 0; i < shape->rank; i++) {
+    if (begin[i] < 0 || begin[i] > shape->dims[i]) return NULL;
+    offset += begin[i] * stride[i];
+  }
+  return copy_strided(inference, nnm_input_value(inference, node, 0), output_shape(inference, node, output), offset,
+                      stride, count);
+}
+
+const nnm_value *nnm_fold_strided_slice(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_shape *shape = shape_of_input(inference, node, 0);
+  nnm_strided_cut cut = {.rank = 0};
+  bool known = false;
+  if (nnm_strided_cut_of(inference, node, &cut, &known, NULL) != NNM_OK || !known || cut.rank > NNM_LIMIT_RANK)
+    return NULL;
+  int64_t stride[NNM_LIMIT_RANK], taken[NNM_LIMIT_RANK], offset = 0;
+  strides_of(shape, stride);
+  for (int32_t i = 0; i < shape->rank; i++) offset += cut.cut.start[i] * stride[i];
+  for (int32_t i = 0; i < cut.rank; i++) {
+    int32_t source = cut.source[i];
+    /* with one element the step does not matter, and it may be a huge number */
+    taken[i] = source >= 0 && cut.cut.length[source] > 1 ? stride[source] * cut.cut.step[source] : 0;
+  }
+  return copy_strided(inference, nnm_input_value(inference, node, 0), output_shape(inference, node, output), offset,
+                      taken, count);
+}
+
+/* One row of the input. */
+const nnm_value *nnm_fold_unpack(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_shape *shape = shape_of_input(inference, node, 0);
+  int32_t axis;
+  int64_t stride[NNM_LIMIT_RANK], left[NNM_LIMIT_RANK];
+  if (!nnm_resolve_axis(nnm_attribute_int(node, "axis", 0), shape->rank, &axis)) return NULL;
+  strides_of(shape, stride);
+  for (int32_t i = 0, rank = 0; i < shape->rank; i++)
+    if (i != axis) left[rank++] = stride[i];
+  return copy_strided(inference, nnm_input_value(inference, node, 0), output_shape(inference, node, output),
+                      (int64_t)output * stride[axis], left, count);
 }
 
 const nnm_value *nnm_fold_split(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {

@@ -35,5 +35,12 @@ const nnm_value *nnm_fold_scatter_nd(nnm_inference *inference, const nnm_node *n
 const nnm_value *nnm_fold_non_zero(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_sequence_length(nnm_inference *inference, const nnm_node *node, uint32_t output,
                                           size_t count);
+const nnm_value *nnm_fold_slice_by_size(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_strided_slice(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_unpack(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_shapes(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_rank(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_alike(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 
 #endif
