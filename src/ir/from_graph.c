@@ -338,6 +338,7 @@ static nnm_status convert(conversion *c, nnm_ir_names names) {
 
 nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir_names names, nnm_ir **out,
                              nnm_error *error) {
+  if (!strcmp(graph->format, "tensorflow")) return nnm_ir_from_frozen(graph, shapes, out, error);
   nnm_ir *ir = calloc(1, sizeof *ir);
   if (!ir) return nnm_fail_memory(error);
   ir->strings.arena = &ir->arena;

@@ -399,7 +399,7 @@ static nnm_status read_model(tf_reader *reader, const unsigned char *data, size_
 static void free_reader(tf_reader *reader) {
   tf_stack *stacks[] = {&reader->edges,  &reader->functions, &reader->pending,          &reader->attributes,
                         &reader->values, &reader->inputs,    &reader->signature_inputs, &reader->signature_outputs,
-                        &reader->outputs};
+                        &reader->outputs, &reader->listed};
   for (size_t i = 0; i < reader->functions.count; i++) {
     tf_function *function = TF_ITEM(reader->functions, tf_function, i);
     if (function->body) nnm_strings_free(&function->body->names);
@@ -425,6 +425,7 @@ static nnm_status read_tensorflow(const unsigned char *data, size_t size, nnm_gr
                       .values.item_size = 8,
                       .inputs.item_size = sizeof(nnm_tensor_id),
                       .outputs.item_size = sizeof(nnm_tensor_id),
+                      .listed.item_size = sizeof(nnm_tensor_id),
                       .signature_inputs.item_size = sizeof(tf_signature_input),
                       .signature_outputs.item_size = sizeof(nnm_wire_field),
                       .layout = NNM_CHANNELS_LAST};

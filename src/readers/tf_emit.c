@@ -140,6 +140,17 @@ static nnm_status push_outputs(tf_translation *x) {
   return NNM_OK;
 }
 
+/* Translations leave inputs out, and move them. */
+static nnm_status keep_listed(tf_translation *x) {
+  tf_reader *reader = x->reader;
+  reader->listed.count = 0;
+  for (size_t i = 0; i < reader->inputs.count; i++)
+    NNM_TRY(nnm_tf_push(reader, &reader->listed, TF_ITEM(reader->inputs, nnm_tensor_id, i)));
+  x->node.listed = reader->listed.items;
+  x->node.listed_count = (uint32_t)reader->listed.count;
+  return NNM_OK;
+}
+
 static nnm_status emit_node(tf_reader *reader, tf_instance *instance, uint32_t index) {
   const tf_node *from = &instance->body->nodes[index];
   nnm_wire_field declared;
@@ -154,8 +165,12 @@ static nnm_status emit_node(tf_reader *reader, tf_instance *instance, uint32_t i
   NNM_TRY(nnm_tf_read_attributes(reader, from, &declared));
   x.node.inputs = reader->inputs.items;
   x.node.input_count = (uint32_t)reader->inputs.count;
+  NNM_TRY(keep_listed(&x));
   NNM_TRY(nnm_tf_translate(&x));
   if (x.emitted) return NNM_OK;
+  bool same = x.node.inputs == reader->inputs.items && x.node.input_count == x.node.listed_count &&
+              (!x.node.input_count || !memcmp(x.node.inputs, x.node.listed, x.node.input_count * sizeof *x.node.inputs));
+  if (same) x.node.listed = NULL;
   NNM_TRY(push_outputs(&x));
   NNM_TRY(declare_outputs(reader, &x.node, &declared));
   x.node.attributes = reader->attributes.items;

@@ -129,6 +129,7 @@ typedef struct tf_reader {
   tf_stack attributes;    /* nnm_attribute of the node being read */
   tf_stack values;        /* 8-byte elements of attribute lists */
   tf_stack inputs, outputs; /* nnm_tensor_id of the node being read */
+  tf_stack listed;          /* its inputs as the file has them */
   tf_stack signature_inputs; /* tf_signature_input */
   tf_stack signature_outputs; /* nnm_wire_field: names */
   tf_body *main;
