@@ -144,7 +144,16 @@ nnm_status nnm_rule_solve(nnm_inference *inference, const nnm_node *node, nnm_er
 
 /* ---------------------------------------------------- segments and histograms */
 
-/* Rows of data are added up by their segment; the number of segments is input `counts`, else as many as rows. */
+/* The first dimension of the first model input. */
+static int64_t batch_of_model(const nnm_inference *inference, int64_t otherwise) {
+  const nnm_block *main_block = &inference->graph->blocks[0];
+  if (!main_block->input_count) return otherwise;
+  nnm_shape shape = inference->shapes->tensors[main_block->inputs[0]];
+  return shape.rank > 0 && shape.dims[0] < otherwise ? shape.dims[0] : otherwise;
+}
+
+/* Rows of data are added up by their segment; the number of segments is input `counts`, else as many as rows. Sparse
+ * segments look words up for the examples of a batch: one for each. */
 static nnm_status segments(nnm_inference *inference, const nnm_node *node, uint32_t ids, int counts, nnm_error *error) {
   const nnm_shape *data = nnm_shape_of_input(inference, node, 0), *id = nnm_shape_of_input(inference, node, ids);
   const int64_t *given = NULL;
@@ -156,7 +165,7 @@ static nnm_status segments(nnm_inference *inference, const nnm_node *node, uint3
   int64_t dims[NNM_LIMIT_RANK];
   bool sparse = ids == 2; /* the rows of data are picked first */
   int32_t first = sparse ? 1 : id->rank, rank = 1;
-  dims[0] = found == NNM_KNOWN && count ? given[0] : id->dims[0];
+  dims[0] = found == NNM_KNOWN && count ? given[0] : sparse ? batch_of_model(inference, id->dims[0]) : id->dims[0];
   if (found != NNM_KNOWN)
     NNM_TRY(nnm_note_node(inference, node, error, "how many segments there are depends on the input data; %lld assumed",
                           (long long)dims[0]));

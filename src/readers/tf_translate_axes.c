@@ -107,6 +107,18 @@ nnm_status nnm_tf_translate_pad(tf_translation *x) {
   return NNM_OK;
 }
 
+/* A constant order, as kernel detection looks for it. */
+nnm_status nnm_tf_translate_transpose(tf_translation *x) {
+  const nnm_constant *constant;
+  int64_t order[NNM_LIMIT_RANK];
+  size_t count = 0;
+  NNM_TRY(nnm_tf_input_constant(x, 1, &constant));
+  while (constant && count < NNM_LIMIT_RANK && nnm_constant_int(constant, count, &order[count])) count++;
+  if (!count) return NNM_OK;
+  nnm_tf_keep_inputs(x, 0, 1);
+  return nnm_tf_put_ints(x, "perm", order, count);
+}
+
 /* Begin and size as constants: a slice as ONNX has it. */
 nnm_status nnm_tf_translate_slice(tf_translation *x) {
   const nnm_constant *begin, *size;

@@ -148,6 +148,7 @@ static const folder folders[NNM_OP_COUNT] = {
     [NNM_OP_SLICE_BY_SIZE] = {nnm_fold_slice_by_size, INPUT(0), 1},
     [NNM_OP_STRIDED_SLICE] = {nnm_fold_strided_slice, INPUT(0), 1},
     [NNM_OP_UNPACK] = {nnm_fold_unpack, INPUT(0), 1},
+    [NNM_OP_SPARSE_RESHAPE] = {nnm_fold_sparse_reshape, INPUT(1) | INPUT(2), 3},
     [NNM_OP_SHAPES] = {nnm_fold_shapes, 0, 1},
     [NNM_OP_RANK] = {nnm_fold_rank, 0, 1},
     [NNM_OP_ZEROS_LIKE] = {nnm_fold_alike, 0, 1},

@@ -162,6 +162,23 @@ const nnm_value *nnm_fold_range(nnm_inference *inference, const nnm_node *node, 
   return made.value;
 }
 
+/* The new shape, the second output, with what -1 stands for; indices are not computed. */
+const nnm_value *nnm_fold_sparse_reshape(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_value *old = nnm_input_value(inference, node, 1), *shape = nnm_input_value(inference, node, 2);
+  nnm_new_value made;
+  int64_t elements = 1, others = 1;
+  bool fits = true;
+  for (size_t i = 0; i < old->count; i++) fits = fits && nnm_multiply_i64(elements, nnm_value_int(old, i), &elements);
+  for (size_t i = 0; i < shape->count; i++)
+    if (nnm_value_int(shape, i) >= 0) fits = fits && nnm_multiply_i64(others, nnm_value_int(shape, i), &others);
+  if (!fits || output != 1 || shape->count != count || !nnm_start_value(inference, count, false, &made)) return NULL;
+  for (size_t i = 0; i < count; i++) {
+    made.integers[i] = nnm_value_int(shape, i);
+    if (made.integers[i] < 0) made.integers[i] = others > 0 ? elements / others : 0;
+  }
+  return made.value;
+}
+
 /* The same elements under another shape. */
 const nnm_value *nnm_fold_copy(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
   (void)output;

@@ -42,5 +42,6 @@ const nnm_value *nnm_fold_shapes(nnm_inference *inference, const nnm_node *node,
 const nnm_value *nnm_fold_rank(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_alike(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_sparse_reshape(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 
 #endif
