@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "inputs.h"
 #include "messages.h"
 #include "output.h"
 #include "session.h"
 
-/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json". malloc'ed. */
-static char *default_name(const char *path) {
-  static const char suffix[] = ".onnx", instead[] = "_onnx_ir.json";
+/* nn-Meter's name for the file of path: every suffix in the file name is replaced. malloc'ed. */
+static char *replace_suffix(const char *path, const char *suffix, const char *instead) {
   const char *name = base_name(path);
   size_t found = 0;
   for (const char *at = name; (at = strstr(at, suffix)); at += strlen(suffix)) found++;
@@ -27,6 +27,12 @@ static char *default_name(const char *path) {
   }
   strcpy(to, name);
   return result;
+}
+
+static char *default_name(const char *path) {
+  const char *dot = strrchr(path, '.');
+  if (dot && !strcmp(dot, ".pb")) return replace_suffix(path, ".pb", "_pb_ir.json");
+  return replace_suffix(path, ".onnx", "_onnx_ir.json");
 }
 
 static char *output_name(const model_input *input, const char *wanted) {
@@ -75,17 +81,13 @@ static int convert(const model_input *input, const nnm_shape_options *shapes, co
 }
 
 int run_get_ir(const cli_command *command, const cli_settings *settings) {
-  size_t count = settings->onnx.count + settings->nnmeter_ir.count + settings->files.count;
+  const char *format;
+  const text_list *given = models_of_format(settings, &format);
+  size_t count = given->count + (format ? settings->files.count : 0);
   if (!count) return usage_error(command, "no model given; please run \"nn-meter get_ir --help\" to see guidance");
   if (count > 1) return usage_error(command, "one model at a time");
-  const text_list *given = settings->onnx.count         ? &settings->onnx
-                           : settings->nnmeter_ir.count ? &settings->nnmeter_ir
-                                                        : &settings->files;
   char *path = strdup(given->items[0]);
-  model_input input = {.path = path,
-                       .format = settings->onnx.count         ? "onnx"
-                                 : settings->nnmeter_ir.count ? "nnmeter-ir"
-                                                              : NULL};
+  model_input input = {.path = path, .format = format};
   shape_arguments shapes;
   int status = parse_shapes(command, settings, &shapes);
   if (!status) status = path ? convert(&input, &shapes.options, settings->output) : EXIT_FAILED;

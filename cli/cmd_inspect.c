@@ -78,7 +78,7 @@ int run_inspect(const cli_command *command, const cli_settings *settings) {
                                      [STAGE_FEATURES] = NNM_STAGE_FEATURES};
   inspect_run inspection = {
       .settings = settings, .stage = stages[settings->stage], .options = predict_options_of(settings)};
-  if (!settings->onnx.count && !settings->nnmeter_ir.count && !settings->files.count)
+  if (!has_models(settings))
     return usage_error(command, "no model given; please run \"nn-meter inspect --help\" to see guidance");
   if (settings->predictors.count > 1 || (settings->predictors.count && !strcmp(settings->predictors.items[0], "all")))
     return usage_error(command, "argument --predictor: one predictor at a time");

@@ -308,7 +308,7 @@ static int run_opened(predict_run *run) {
 }
 
 int run_predict(const cli_command *command, const cli_settings *settings) {
-  if (!settings->onnx.count && !settings->nnmeter_ir.count && !settings->files.count)
+  if (!has_models(settings))
     return usage_error(command, "no model given; please run \"nn-meter predict --help\" to see guidance");
   if (!settings->predictors.count)
     return usage_error(command,

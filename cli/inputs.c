@@ -29,12 +29,37 @@ static bool has_suffix(const char *name, const char *suffix) {
   return length > suffix_length && !strcmp(name + length - suffix_length, suffix);
 }
 
+static const struct format_row {
+  const char *name, *suffix; /* one of nnm_formats(); of its files in a folder */
+  size_t option;             /* text_list of cli_settings */
+} formats[] = {
+    {"onnx", ".onnx", offsetof(cli_settings, onnx)},
+    {"tensorflow", ".pb", offsetof(cli_settings, tensorflow)},
+    {"nnmeter-ir", ".json", offsetof(cli_settings, nnmeter_ir)},
+};
+enum { FORMAT_COUNT = sizeof formats / sizeof formats[0] };
+
+const text_list *models_of_format(const cli_settings *settings, const char **format) {
+  for (size_t i = 0; i < FORMAT_COUNT; i++) {
+    const text_list *list = (const text_list *)((const char *)settings + formats[i].option);
+    *format = formats[i].name;
+    if (list->count) return list;
+  }
+  *format = NULL;
+  return &settings->files;
+}
+
+bool has_models(const cli_settings *settings) {
+  const char *format;
+  return settings->files.count || models_of_format(settings, &format)->count;
+}
+
 /* As the old tool's glob chose: by suffix, hidden files left out, folders below not entered. */
 static bool is_wanted(const char *name, const char *format) {
-  bool is_onnx = has_suffix(name, ".onnx"), is_json = has_suffix(name, ".json");
   if (name[0] == '.') return false;
-  if (!format) return is_onnx || is_json;
-  return !strcmp(format, "onnx") ? is_onnx : is_json;
+  for (size_t i = 0; i < FORMAT_COUNT; i++)
+    if ((!format || !strcmp(format, formats[i].name)) && has_suffix(name, formats[i].suffix)) return true;
+  return false;
 }
 
 static char *join(const char *folder, const char *name) {
@@ -43,6 +68,31 @@ static char *join(const char *folder, const char *name) {
   const char *slash = length && folder[length - 1] == '/' ? "" : "/";
   if (path) snprintf(path, size, "%s%s%s", folder, slash, name);
   return path;
+}
+
+/* A folder that is one model: TensorFlow's SavedModel. */
+static bool is_saved_model(const char *folder) {
+  char *path = join(folder, "saved_model.pb");
+  struct stat info;
+  bool is_model = path && !stat(path, &info) && S_ISREG(info.st_mode);
+  free(path);
+  return is_model;
+}
+
+static bool is_folder(const char *path) {
+  struct stat info;
+  return !stat(path, &info) && S_ISDIR(info.st_mode);
+}
+
+/* "*.onnx, *.pb and *.json" */
+static void list_suffixes(const char *format, char *text, size_t size) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (size_t i = 0; i < FORMAT_COUNT && used < size; i++) {
+    if (format && strcmp(format, formats[i].name) != 0) continue;
+    const char *between = !used ? "" : i + 1 < FORMAT_COUNT ? ", " : " and ";
+    used += (size_t)snprintf(text + used, size - used, "%s*%s", between, formats[i].suffix);
+  }
 }
 
 static int by_path(const void *left, const void *right) {
@@ -60,36 +110,38 @@ static bool add_folder(model_inputs *inputs, const char *folder, const char *for
   }
   size_t first = inputs->count;
   bool fits = true;
-  for (struct dirent *entry; fits && (entry = readdir(directory));)
-    if (is_wanted(entry->d_name, format)) fits = add_input(inputs, join(folder, entry->d_name), NULL, NULL);
+  bool folders_too = !format || !strcmp(format, "tensorflow");
+  for (struct dirent *entry; fits && (entry = readdir(directory));) {
+    char *path = join(folder, entry->d_name);
+    bool is_model = path && folders_too && entry->d_name[0] != '.' && is_folder(path) && is_saved_model(path);
+    if (!path) fits = false;
+    else if (is_model || is_wanted(entry->d_name, format)) fits = add_input(inputs, path, NULL, NULL);
+    else free(path);
+  }
   closedir(directory);
   for (size_t i = first; i < inputs->count; i++) inputs->items[i].format = format;
   if (inputs->count > first) qsort(inputs->items + first, inputs->count - first, sizeof *inputs->items, by_path);
   if (!fits || inputs->count > first) return fits;
-  char *fault = malloc(256);
-  if (fault)
-    snprintf(fault, 256, "no model in this folder; looked for %s, not in folders below",
-             !format                   ? "*.onnx and *.json"
-             : !strcmp(format, "onnx") ? "*.onnx"
-                                       : "*.json");
+  char *fault = malloc(256), suffixes[100];
+  list_suffixes(format, suffixes, sizeof suffixes);
+  if (fault) snprintf(fault, 256, "no model in this folder; looked for %s, not in folders below", suffixes);
   return fault && add_input(inputs, strdup(folder), format, fault);
 }
 
 static bool add_all(model_inputs *inputs, const text_list *paths, const char *format) {
   for (size_t i = 0; i < paths->count; i++) {
-    struct stat info;
-    bool is_folder = !stat(paths->items[i], &info) && S_ISDIR(info.st_mode);
-    if (is_folder ? !add_folder(inputs, paths->items[i], format)
-                  : !add_input(inputs, strdup(paths->items[i]), format, NULL))
-      return false;
+    const char *path = paths->items[i];
+    bool several = is_folder(path) && !is_saved_model(path);
+    if (several ? !add_folder(inputs, path, format) : !add_input(inputs, strdup(path), format, NULL)) return false;
   }
   return true;
 }
 
 bool collect_inputs(const cli_settings *settings, model_inputs *inputs) {
   *inputs = (model_inputs){0};
-  return add_all(inputs, &settings->onnx, "onnx") && add_all(inputs, &settings->nnmeter_ir, "nnmeter-ir") &&
-         add_all(inputs, &settings->files, NULL);
+  for (size_t i = 0; i < FORMAT_COUNT; i++)
+    if (!add_all(inputs, (const text_list *)((const char *)settings + formats[i].option), formats[i].name)) return false;
+  return add_all(inputs, &settings->files, NULL);
 }
 
 bool spares_input(const char *output, const model_input *input) {

@@ -17,6 +17,10 @@ typedef struct model_inputs {
   bool has_folder;
 } model_inputs;
 
+/* The option that names models (only one may) and its format; files without an option have format NULL. */
+const text_list *models_of_format(const cli_settings *settings, const char **format);
+bool has_models(const cli_settings *settings);
+
 /* In the order of the arguments, folders expanded in the order of names. False when memory runs out. */
 bool collect_inputs(const cli_settings *settings, model_inputs *inputs);
 void free_inputs(model_inputs *inputs);

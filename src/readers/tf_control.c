@@ -30,7 +30,8 @@ static nnm_status add_owner(tf_reader *reader, tf_instance *instance, uint32_t i
   NNM_TRY(nnm_tf_scoped_name(reader, instance, index, "", &node->name));
   nnm_tensor_id *outputs = NNM_ARENA_ARRAY(&reader->arena, nnm_tensor_id, output_count);
   if (!outputs) return nnm_fail_memory(reader->file.error);
-  for (uint32_t i = output_count; i-- > 0;) NNM_TRY(nnm_tf_tensor_of(reader, instance, index, i, &outputs[i]));
+  if (output_count) NNM_TRY(nnm_tf_make_room(reader, instance, index, output_count - 1));
+  for (uint32_t i = 0; i < output_count; i++) NNM_TRY(nnm_tf_tensor_of(reader, instance, index, i, &outputs[i]));
   if (instance->output_count[index] > output_count)
     return nnm_fail(reader->file.error, NNM_ERROR_GRAPH, node->name,
                     "has fewer results than are read of it; export the model again");
@@ -126,6 +127,7 @@ static nnm_status counts_turns(tf_reader *reader, tf_instance *body, int64_t cou
 /* The limit of a counter: an argument that no turn changes, or a constant of the condition. */
 typedef struct turn_limit {
   bool found;
+  bool open;               /* another term of the condition may end the loop earlier */
   int64_t counter, limit; /* arguments; limit -1: `constant` */
   nnm_constant *constant;
 } turn_limit;
@@ -137,6 +139,7 @@ static nnm_status find_limit_in(tf_reader *reader, tf_instance *condition, tf_in
   NNM_TRY(argument_at(reader, condition, nnm_tf_edge_of(reader, condition, less->node, 0), &out->counter));
   NNM_TRY(counts_turns(reader, body, out->counter, &counts));
   if (!counts) return NNM_OK;
+  out->constant = NULL;
   const tf_edge *edge = nnm_tf_edge_of(reader, condition, less->node, 1);
   NNM_TRY(argument_at(reader, condition, edge, &out->limit));
   if (out->limit >= 0 && out->limit < body->body->result_count) {
@@ -154,18 +157,25 @@ static nnm_status find_limit_in(tf_reader *reader, tf_instance *condition, tf_in
   return NNM_OK;
 }
 
-/* Loops that count: while (counter < limit and ...). The condition's `and` is looked into on both sides. */
+/* Loops that count: while (counter < limit and ...). The condition's `and` is looked into on both sides; the first limit
+ * that is found counts. */
 static nnm_status find_limit(tf_reader *reader, tf_instance *condition, tf_instance *body, turn_limit *out) {
   enum { MOST_TERMS = 8 };
   const tf_edge *terms[MOST_TERMS] = {condition->body->result_count ? &condition->body->results[0] : NULL};
-  for (int count = terms[0] != NULL; count > 0 && !out->found;) {
+  for (int count = terms[0] != NULL; count > 0;) {
     tf_port port;
+    turn_limit limit = {0};
     NNM_TRY(nnm_tf_follow(reader, condition, terms[--count], true, &port));
-    if (port.instance != condition || condition->body->nodes[port.node].edge_count != 2) continue;
-    if (is_type(&port, "Less")) NNM_TRY(find_limit_in(reader, condition, body, &port, out));
-    if (!is_type(&port, "LogicalAnd") || count + 2 > MOST_TERMS) continue;
-    terms[count++] = nnm_tf_edge_of(reader, condition, port.node, 0);
-    terms[count++] = nnm_tf_edge_of(reader, condition, port.node, 1);
+    bool is_own = port.instance == condition && condition->body->nodes[port.node].edge_count == 2;
+    if (is_own && is_type(&port, "LogicalAnd") && count + 2 <= MOST_TERMS) {
+      terms[count++] = nnm_tf_edge_of(reader, condition, port.node, 0);
+      terms[count++] = nnm_tf_edge_of(reader, condition, port.node, 1);
+      continue;
+    }
+    if (is_own && is_type(&port, "Less")) NNM_TRY(find_limit_in(reader, condition, body, &port, &limit));
+    bool open = out->open || !limit.found;
+    if (limit.found && !out->found) *out = limit;
+    out->open = open;
   }
   return NNM_OK;
 }
@@ -227,7 +237,7 @@ nnm_status nnm_tf_emit_while(tf_reader *reader, tf_instance *instance, uint32_t 
     return nnm_wire_fail(&reader->file, NNM_ERROR_GRAPH, node->bytes,
                          "a loop whose functions do not fit its variables; export the model again");
   turn_limit limit = {0};
-  nnm_attribute block;
+  nnm_attribute attributes[2];
   nnm_tensor_id *inputs = NNM_ARENA_ARRAY(&reader->arena, nnm_tensor_id, (size_t)count + 2);
   if (!inputs) return nnm_fail_memory(reader->file.error);
   inputs[0] = inputs[1] = -1;
@@ -235,8 +245,12 @@ nnm_status nnm_tf_emit_while(tf_reader *reader, tf_instance *instance, uint32_t 
     NNM_TRY(nnm_tf_tensor_at(reader, instance, nnm_tf_edge_of(reader, instance, index, i), &inputs[i + 2]));
   NNM_TRY(find_limit(reader, condition, body, &limit));
   if (limit.found) NNM_TRY(emit_turns(reader, instance, index, &limit, &inputs[0]));
-  NNM_TRY(emit_body(reader, instance, index, condition, body, &block));
+  NNM_TRY(emit_body(reader, instance, index, condition, body, &attributes[0]));
+  bool counted = limit.found && !limit.open;
+  const char *name = nnm_graph_builder_intern(reader->builder, "counted", 7);
+  if (!name) return nnm_fail_memory(reader->file.error);
+  attributes[1] = (nnm_attribute){.name = name, .kind = NNM_ATTRIBUTE_INT, .as.integer = counted};
   nnm_node owner = {.op = NNM_OP_LOOP, .layout = reader->layout, .input_count = count + 2, .inputs = inputs,
-                    .attribute_count = 1, .attributes = &block};
+                    .attribute_count = 2, .attributes = attributes};
   return add_owner(reader, instance, index, &owner, count);
 }

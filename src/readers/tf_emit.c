@@ -124,18 +124,13 @@ static nnm_status push_outputs(tf_translation *x) {
   uint32_t count = x->instance->output_count[x->index];
   if (x->node.output_count > count) count = x->node.output_count;
   reader->outputs.count = 0;
+  if (count) NNM_TRY(nnm_tf_make_room(reader, x->instance, x->index, count - 1));
   for (uint32_t i = 0; i < count; i++) {
     nnm_tensor_id tensor;
-    NNM_TRY(nnm_tf_tensor_of(reader, x->instance, x->index, count - 1 - i, &tensor)); /* makes room for all at once */
+    NNM_TRY(nnm_tf_tensor_of(reader, x->instance, x->index, i, &tensor));
     NNM_TRY(nnm_tf_push(reader, &reader->outputs, &tensor));
   }
-  nnm_tensor_id *ids = reader->outputs.items;
-  for (uint32_t i = 0; i < count / 2; i++) {
-    nnm_tensor_id swap = ids[i];
-    ids[i] = ids[count - 1 - i];
-    ids[count - 1 - i] = swap;
-  }
-  x->node.outputs = ids;
+  x->node.outputs = reader->outputs.items;
   x->node.output_count = count;
   return NNM_OK;
 }

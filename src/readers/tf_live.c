@@ -304,7 +304,7 @@ static nnm_status free_name(tf_reader *reader, const tf_instance *instance, uint
   }
 }
 
-static nnm_status grow_outputs(tf_reader *reader, tf_instance *instance, uint32_t node, uint32_t port) {
+nnm_status nnm_tf_make_room(tf_reader *reader, tf_instance *instance, uint32_t node, uint32_t port) {
   uint32_t count = instance->output_count[node];
   if (instance->outputs[node] && port < count) return NNM_OK;
   uint32_t wanted = port < count ? count : port + 1;
@@ -321,7 +321,7 @@ nnm_status nnm_tf_tensor_of(tf_reader *reader, tf_instance *instance, uint32_t n
     *out = instance->formals[node];
     return NNM_OK;
   }
-  NNM_TRY(grow_outputs(reader, instance, node, port));
+  NNM_TRY(nnm_tf_make_room(reader, instance, node, port));
   nnm_tensor_id *id = &instance->outputs[node][port];
   if (*id < 0) {
     const char *name;

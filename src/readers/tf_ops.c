@@ -226,3 +226,9 @@ static int compare(const void *type, const void *row) { return strcmp(type, ((co
 const tf_op *nnm_tf_find_op(const char *type) {
   return bsearch(type, rows, sizeof rows / sizeof rows[0], sizeof rows[0], compare);
 }
+
+bool nnm_tf_ops_are_sorted(void) {
+  for (size_t i = 1; i < sizeof rows / sizeof rows[0]; i++)
+    if (strcmp(rows[i - 1].type, rows[i].type) >= 0) return false;
+  return true;
+}

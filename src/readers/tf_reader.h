@@ -51,6 +51,7 @@ typedef struct tf_op {
   const char *outputs;                     /* names of its outputs where there are several: "values,indices" */
 } tf_op;
 const tf_op *nnm_tf_find_op(const char *type); /* NULL when it has no row */
+bool nnm_tf_ops_are_sorted(void);              /* for tests */
 
 typedef struct tf_edge { /* "node", "node:1"; in functions "node:output:1" */
   int32_t *node;         /* its number in the body; -1: there is no such node */
@@ -164,6 +165,8 @@ nnm_status nnm_tf_children(tf_reader *reader, tf_instance *instance, uint32_t no
 nnm_status nnm_tf_follow(tf_reader *reader, tf_instance *instance, const tf_edge *edge, bool through_copies,
                          tf_port *out);
 nnm_status nnm_tf_tensor_of(tf_reader *reader, tf_instance *instance, uint32_t node, uint32_t port, nnm_tensor_id *out);
+/* For outputs up to `port`, so that they can be asked for in any order. */
+nnm_status nnm_tf_make_room(tf_reader *reader, tf_instance *instance, uint32_t node, uint32_t port);
 nnm_status nnm_tf_tensor_at(tf_reader *reader, tf_instance *instance, const tf_edge *edge, nnm_tensor_id *out);
 const tf_edge *nnm_tf_edge_of(const tf_reader *reader, const tf_instance *instance, uint32_t node, uint32_t index);
 

@@ -172,12 +172,12 @@ nnm_status nnm_tf_translate_switch(tf_translation *x) {
 /* The first input that does not come from the turn before. */
 nnm_status nnm_tf_translate_merge(tf_translation *x) {
   nnm_tensor_id chosen = -1;
-  for (uint32_t i = 0; i < x->from->edge_count && chosen < 0; i++) {
+  for (uint32_t i = 0; i < x->from->edge_count; i++) {
     tf_port port;
     NNM_TRY(nnm_tf_follow(x->reader, x->instance, nnm_tf_edge_of(x->reader, x->instance, x->index, i), false, &port));
     const char *type = port.instance->body->nodes[port.node].type;
     if (!strcmp(type, "NextIteration") || !strcmp(type, "RefNextIteration")) x->reader->loops++;
-    else chosen = x->node.inputs[i];
+    else if (chosen < 0) chosen = x->node.inputs[i];
   }
   x->emitted = true;
   if (chosen < 0)

@@ -77,7 +77,6 @@ nnm_status nnm_tf_translate_matmul(tf_translation *x) {
   return NNM_OK;
 }
 
-/* The optimiser of TensorFlow 1 keeps the grouped sums of a block LSTM in one node: gate order does not matter here. */
 nnm_status nnm_tf_translate_batch_norm(tf_translation *x) {
   nnm_tf_keep_inputs(x, 0, 5);
   return NNM_OK;
@@ -198,8 +197,8 @@ nnm_status nnm_tf_translate_fused_batch_norm(tf_translation *x) {
 /* TensorFlow's quantised operators hand on the range of their numbers as two more tensors. */
 static nnm_status add_with_ranges(tf_translation *x) {
   nnm_tensor_id outputs[3];
-  uint32_t asked = x->instance->output_count[x->index];
-  for (uint32_t i = 3; i-- > 0;) NNM_TRY(nnm_tf_tensor_of(x->reader, x->instance, x->index, i, &outputs[i]));
+  NNM_TRY(nnm_tf_make_room(x->reader, x->instance, x->index, 2));
+  for (uint32_t i = 0; i < 3; i++) NNM_TRY(nnm_tf_tensor_of(x->reader, x->instance, x->index, i, &outputs[i]));
   nnm_node node = x->node;
   node.outputs = outputs;
   node.output_count = 1;
@@ -213,7 +212,6 @@ static nnm_status add_with_ranges(tf_translation *x) {
   node.output_count = 2;
   node.attribute_count = 0;
   x->emitted = true;
-  (void)asked;
   return nnm_tf_add_node(x, &node);
 }
 
