@@ -140,7 +140,8 @@ static bool add_all(model_inputs *inputs, const text_list *paths, const char *fo
 bool collect_inputs(const cli_settings *settings, model_inputs *inputs) {
   *inputs = (model_inputs){0};
   for (size_t i = 0; i < FORMAT_COUNT; i++)
-    if (!add_all(inputs, (const text_list *)((const char *)settings + formats[i].option), formats[i].name)) return false;
+    if (!add_all(inputs, (const text_list *)((const char *)settings + formats[i].option), formats[i].name))
+      return false;
   return add_all(inputs, &settings->files, NULL);
 }
 

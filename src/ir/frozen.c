@@ -116,8 +116,8 @@ static bool element_json(const nnm_constant *constant, size_t index, bool alone,
     *out = json_integer(bits == UINT32_MAX ? -1 : (json_int_t)bits);
     return true;
   }
-  bool is_float = constant->dtype == NNM_DTYPE_F32 || constant->dtype == NNM_DTYPE_F64 || constant->dtype == NNM_DTYPE_F16 ||
-                  constant->dtype == NNM_DTYPE_BF16;
+  bool is_float = constant->dtype == NNM_DTYPE_F32 || constant->dtype == NNM_DTYPE_F64 ||
+                  constant->dtype == NNM_DTYPE_F16 || constant->dtype == NNM_DTYPE_BF16;
   if (!is_float && nnm_constant_int(constant, index, &integer)) {
     bool wraps = constant->dtype == NNM_DTYPE_I32 && !alone && integer < -1;
     *out = json_integer(wraps ? integer + (INT64_C(1) << 32) : integer);
@@ -150,7 +150,8 @@ static json_t *dims_json(const int64_t *dims, int32_t rank) {
 
 /* What the file says itself, as far as the old tool looks at it. */
 static void put_own_attributes(frozen_graph *g, frozen_key *key) {
-  static const char *const lists[] = {"strides", "dilations", "ksize", "shape"}, *const texts[] = {"padding", "data_format"};
+  static const char *const lists[] = {"strides", "dilations", "ksize", "shape"}, *const texts[] = {"padding",
+                                                                                                   "data_format"};
   const nnm_tensor *tensor = &g->graph->tensors[key->tensor];
   if (key->node < 0) {
     bool is_input = tensor->flags & NNM_TENSOR_INPUT;
@@ -179,10 +180,8 @@ typedef struct named_value {
 
 /* Attributes that are constants of a name of their own. */
 static const named_value named_values[] = {
-    {"Split", "/split_dim", "split_dim", false},
-    {"Mean", "/reduction_indices", "reduction_indices", true},
-    {"Reshape", "/shape", "shape", true},
-    {"Concat", "/axis", "axis", false},
+    {"Split", "/split_dim", "split_dim", false}, {"Mean", "/reduction_indices", "reduction_indices", true},
+    {"Reshape", "/shape", "shape", true},        {"Concat", "/axis", "axis", false},
     {"ConcatV2", "/axis", "axis", false},
 };
 
@@ -216,8 +215,8 @@ static void put_packed_values(frozen_graph *g, frozen_key *key) {
   json_t *lists = json_array();
   for (size_t i = 0; i < key->inbounds.count; i++) {
     const frozen_key *from = &g->keys[key->inbounds.items[i]];
-    bool named = !strncmp(from->name, key->name, length) && from->name[length] == '/' && from->name[length + 1] >= '0' &&
-                 from->name[length + 1] <= '9';
+    bool named = !strncmp(from->name, key->name, length) && from->name[length] == '/' &&
+                 from->name[length + 1] >= '0' && from->name[length + 1] <= '9';
     json_t *values = named ? nnm_frozen_constant_json(g->graph->tensors[from->tensor].constant) : NULL;
     if (values) json_array_append_new(lists, values);
   }
@@ -276,12 +275,13 @@ static nnm_status join_splits(frozen_graph *g) {
 }
 
 static nnm_status strip(frozen_graph *g) {
-  static const char *const marks[] = {"/weight",      "/ReadVariableOp",  "/kernel", "/gamma",
-                                      "/beta",        "/moving_mean",     "/moving_variance",
-                                      "/bias",        "/reduction_indices", "/shape", "/split_dim", "/axis"};
+  static const char *const marks[] = {
+      "/weight", "/ReadVariableOp",    "/kernel", "/gamma",     "/beta", "/moving_mean", "/moving_variance",
+      "/bias",   "/reduction_indices", "/shape",  "/split_dim", "/axis"};
   for (int32_t i = 0; i < g->count; i++) {
     frozen_key *key = &g->keys[i];
-    if (!key->is_left || !key->type || (strcmp(key->type, "Const") != 0 && strcmp(key->type, "Identity") != 0)) continue;
+    if (!key->is_left || !key->type || (strcmp(key->type, "Const") != 0 && strcmp(key->type, "Identity") != 0))
+      continue;
     for (size_t k = 0; k < sizeof marks / sizeof marks[0]; k++)
       if (strstr(key->name, marks[k])) key->is_left = false;
   }

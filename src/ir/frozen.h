@@ -24,10 +24,10 @@ typedef struct frozen_list { /* of keys: their numbers */
 
 typedef struct frozen_key { /* an entry of the old tool's dictionary */
   const char *name;
-  const char *type;    /* NULL for outputs of a Split, which are entries of their own at first */
-  nnm_node_id node;    /* -1: a constant or an input */
+  const char *type;     /* NULL for outputs of a Split, which are entries of their own at first */
+  nnm_node_id node;     /* -1: a constant or an input */
   nnm_tensor_id tensor; /* its first output */
-  bool is_left;        /* still in the dictionary */
+  bool is_left;         /* still in the dictionary */
   frozen_list inbounds, outbounds;
   frozen_shape *inputs, *outputs;
   size_t input_count, output_count;

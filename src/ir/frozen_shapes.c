@@ -15,7 +15,9 @@ static bool copy_shape(frozen_graph *g, const frozen_shape *from, frozen_shape *
   return to->dims != NULL;
 }
 
-static frozen_shape *new_shapes(frozen_graph *g, size_t count) { return NNM_ARENA_ARRAY(g->arena, frozen_shape, count); }
+static frozen_shape *new_shapes(frozen_graph *g, size_t count) {
+  return NNM_ARENA_ARRAY(g->arena, frozen_shape, count);
+}
 
 typedef struct shapes_out {
   frozen_shape *inputs, *outputs;
@@ -185,7 +187,8 @@ static bool conv_rule(frozen_graph *g, frozen_key *key, shapes_out *out) {
   bool depthwise = !strcmp(key->type, "DepthwiseConv2dNative");
   if (find_weights(g, key, weights) != 4 || !channels_last(g, key)) return false;
   frozen_shape *image = data_of_layer(g, key);
-  if (!image || read_list(key, "strides", stride, 2) != 2 || read_list(key, "dilations", dilation, 2) != 2) return false;
+  if (!image || read_list(key, "strides", stride, 2) != 2 || read_list(key, "dilations", dilation, 2) != 2)
+    return false;
   old_window w = {.stride = {stride[0], stride[1]}, .channels = weights[depthwise ? 2 : 3]};
   /* the old tool's extent of the kernel is made of the stride */
   for (int i = 0; i < 2; i++) w.kernel[i] = dilation[i] * (stride[i] - 1) + 1;
@@ -428,8 +431,8 @@ static bool patched_rule(frozen_graph *g, frozen_key *key, shapes_out *out) {
   for (size_t i = 0; i < count; i++) {
     frozen_key *reshape = &g->keys[near[i]];
     if (!is_type(g, near[i], "Reshape") || !reshape->inputs) continue;
-    return set_inputs(g, out, reshape->inputs, reshape->input_count) &&
-           reshape->input_count == 1 && set_output(g, out, reshape->inputs, 1);
+    return set_inputs(g, out, reshape->inputs, reshape->input_count) && reshape->input_count == 1 &&
+           set_output(g, out, reshape->inputs, 1);
   }
   return set_inputs(g, out, &none, 1) && set_output(g, out, &none, 1);
 }
@@ -442,30 +445,53 @@ static const struct {
   const char *type;
   old_rule rule;
 } rules[] = {
-    {"Const", constant_rule},       {"Placeholder", placeholder_rule},
-    {"Identity", identity_rule},    {"Conv2D", conv_rule},
+    {"Const", constant_rule},
+    {"Placeholder", placeholder_rule},
+    {"Identity", identity_rule},
+    {"Conv2D", conv_rule},
     {"DepthwiseConv2dNative", conv_rule},
-    {"MatMul", matmul_rule},        {"AvgPool", pool_rule},
-    {"MaxPool", pool_rule},         {"MaxPoolV2", pool_rule},
-    {"Mean", reduce_rule},          {"Reshape", reshape_rule},
-    {"Concat", concat_rule},        {"ConcatV2", concat_rule},
-    {"Split", split_rule},          {"Transpose", transpose_rule},
-    {"Pack", patched_rule},         {"StridedSlice", patched_rule},
-    {"Add", broadcast_rule},        {"AddN", broadcast_rule},
-    {"AddV2", broadcast_rule},      {"Sub", broadcast_rule},
-    {"MulNoNan", broadcast_rule},   {"Mul", broadcast_rule},
-    {"Div", broadcast_rule},        {"DivNoNan", broadcast_rule},
-    {"Equal", broadcast_rule},      {"Abs", same_rule},
-    {"Acos", same_rule},            {"Asin", same_rule},
-    {"Asinh", same_rule},           {"Atan", same_rule},
-    {"Atanh", same_rule},           {"Cos", same_rule},
-    {"Cosh", same_rule},            {"Exp", same_rule},
-    {"Floor", same_rule},           {"Sin", same_rule},
-    {"Sinh", same_rule},            {"Sqrt", same_rule},
-    {"Square", same_rule},          {"FusedBatchNorm", same_rule},
-    {"FusedBatchNormV2", same_rule},{"FusedBatchNormV3", same_rule},
-    {"BiasAdd", same_rule},         {"Relu", same_rule},
-    {"Relu6", same_rule},           {"Selu", same_rule},
+    {"MatMul", matmul_rule},
+    {"AvgPool", pool_rule},
+    {"MaxPool", pool_rule},
+    {"MaxPoolV2", pool_rule},
+    {"Mean", reduce_rule},
+    {"Reshape", reshape_rule},
+    {"Concat", concat_rule},
+    {"ConcatV2", concat_rule},
+    {"Split", split_rule},
+    {"Transpose", transpose_rule},
+    {"Pack", patched_rule},
+    {"StridedSlice", patched_rule},
+    {"Add", broadcast_rule},
+    {"AddN", broadcast_rule},
+    {"AddV2", broadcast_rule},
+    {"Sub", broadcast_rule},
+    {"MulNoNan", broadcast_rule},
+    {"Mul", broadcast_rule},
+    {"Div", broadcast_rule},
+    {"DivNoNan", broadcast_rule},
+    {"Equal", broadcast_rule},
+    {"Abs", same_rule},
+    {"Acos", same_rule},
+    {"Asin", same_rule},
+    {"Asinh", same_rule},
+    {"Atan", same_rule},
+    {"Atanh", same_rule},
+    {"Cos", same_rule},
+    {"Cosh", same_rule},
+    {"Exp", same_rule},
+    {"Floor", same_rule},
+    {"Sin", same_rule},
+    {"Sinh", same_rule},
+    {"Sqrt", same_rule},
+    {"Square", same_rule},
+    {"FusedBatchNorm", same_rule},
+    {"FusedBatchNormV2", same_rule},
+    {"FusedBatchNormV3", same_rule},
+    {"BiasAdd", same_rule},
+    {"Relu", same_rule},
+    {"Relu6", same_rule},
+    {"Selu", same_rule},
 };
 
 static old_rule rule_of(const frozen_key *key) {
@@ -494,8 +520,7 @@ static bool right_shapes(frozen_graph *g, frozen_key *key, bool all, shapes_out 
     return set_inputs(g, out, NULL, 0) && (known ? set_output(g, out, &own, 1) : (out->outputs = shapes) != NULL);
   }
   for (uint32_t i = 0; i < node->input_count; i++)
-    if (node->inputs[i] >= 0 && (all || !g->shapes->constant[node->inputs[i]]) &&
-        right_shape(g, node->inputs[i], &own))
+    if (node->inputs[i] >= 0 && (all || !g->shapes->constant[node->inputs[i]]) && right_shape(g, node->inputs[i], &own))
       shapes[count++] = own;
   if (!set_inputs(g, out, shapes, count)) return false;
   count = 0;

@@ -165,8 +165,7 @@ static const int64_t *size_input(const nnm_inference *inference, const nnm_node 
   const nnm_value *value = inference->shapes->values[node->inputs[2]];
   size_t spatial = (size_t)window->spatial, skipped = node->layout == NNM_CHANNELS_FIRST ? 2 : 1;
   if (!value || (value->count != spatial && value->count != spatial + 2)) return NULL;
-  for (size_t i = 0; i < spatial; i++)
-    size[i] = nnm_value_int(value, value->count == spatial ? i : i + skipped);
+  for (size_t i = 0; i < spatial; i++) size[i] = nnm_value_int(value, value->count == spatial ? i : i + skipped);
   return size;
 }
 

@@ -43,8 +43,8 @@ nnm_status nnm_rule_constant_of_shape(nnm_inference *inference, const nnm_node *
   const nnm_attribute *value = nnm_find_attribute(node, "value");
   nnm_set_dtype(inference, node, 0,
                 value && value->kind == NNM_ATTRIBUTE_TENSOR ? value->as.tensor->dtype
-                : nnm_has_input(node, 1)                     ? nnm_input_dtype(inference, node, 1) /* TensorFlow's Fill */
-                                                             : NNM_DTYPE_F32);
+                : nnm_has_input(node, 1) ? nnm_input_dtype(inference, node, 1) /* TensorFlow's Fill */
+                                         : NNM_DTYPE_F32);
   const int64_t *dims;
   size_t count;
   if (nnm_find_ints(inference, node, "shape", 0, &dims, &count) != NNM_KNOWN) return NNM_OK;

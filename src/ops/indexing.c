@@ -132,9 +132,9 @@ static size_t axes_of_ellipsis(const slice_masks *masks, size_t count, int32_t r
   return spoken < (size_t)rank ? (size_t)rank - spoken : 0;
 }
 
-static nnm_status cut_axes(nnm_inference *inference, const nnm_node *node, const nnm_shape *shape, const int64_t *starts,
-                           const int64_t *ends, const int64_t *steps, size_t count, nnm_strided_cut *out,
-                           nnm_error *error) {
+static nnm_status cut_axes(nnm_inference *inference, const nnm_node *node, const nnm_shape *shape,
+                           const int64_t *starts, const int64_t *ends, const int64_t *steps, size_t count,
+                           nnm_strided_cut *out, nnm_error *error) {
   slice_masks masks = masks_of(node);
   int32_t axis = 0;
   for (int32_t i = 0; i < shape->rank; i++)

@@ -201,7 +201,8 @@ nnm_status nnm_rule_sequence_map(nnm_inference *inference, const nnm_node *node,
     nnm_shape *items = shape->rank >= 0 ? new_items(inference, turns) : NULL;
     if (!items) continue;
     for (int64_t j = 0; j < turns; j++) items[j] = *shape;
-    nnm_sequence sequence = {.count = first->count < 0 ? -1 : turns, .items = items, .dtype = inference->shapes->dtypes[body->outputs[i]]};
+    nnm_sequence sequence = {
+        .count = first->count < 0 ? -1 : turns, .items = items, .dtype = inference->shapes->dtypes[body->outputs[i]]};
     NNM_TRY(nnm_set_sequence(inference, node, i, &sequence, error));
   }
   return NNM_OK;

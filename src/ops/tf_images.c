@@ -34,7 +34,8 @@ static nnm_status blocks_and_batch(nnm_inference *inference, const nnm_node *nod
                            (long long)block[i], i + 1, (long long)size);
   }
   bool fits = to_batch ? nnm_multiply_i64(shape->dims[0], area, &dims[0]) : shape->dims[0] % area == 0;
-  if (!fits) return nnm_fail_node(inference, node, error, "has blocks of %lld, which its batch does not fit", (long long)area);
+  if (!fits)
+    return nnm_fail_node(inference, node, error, "has blocks of %lld, which its batch does not fit", (long long)area);
   if (!to_batch) dims[0] = shape->dims[0] / area;
   return nnm_set_shape(inference, node, 0, shape->rank, dims, error);
 }
@@ -64,8 +65,9 @@ nnm_status nnm_rule_image_patches(nnm_inference *inference, const nnm_node *node
         !nnm_multiply_i64(sizes[i] - 1, rates[i], &reach) || reach > NNM_LIMIT_DIMENSION ||
         !nnm_multiply_i64(dims[3], sizes[i], &dims[3]))
       return nnm_fail_node(inference, node, error, "has windows of %lld", (long long)sizes[i]);
-    dims[i] = same ? nnm_divide_up(shape->dims[i], steps[i])
-                   : shape->dims[i] > reach ? (shape->dims[i] - reach - 1) / steps[i] + 1 : 0;
+    dims[i] = same                     ? nnm_divide_up(shape->dims[i], steps[i])
+              : shape->dims[i] > reach ? (shape->dims[i] - reach - 1) / steps[i] + 1
+                                       : 0;
   }
   return nnm_set_shape(inference, node, 0, 4, dims, error);
 }
@@ -84,8 +86,9 @@ nnm_status nnm_rule_dilation(nnm_inference *inference, const nnm_node *node, nnm
   for (int i = 1; i < 3; i++) {
     int64_t reach;
     if (rates[i] < 1 || !nnm_multiply_i64(filter->dims[i - 1] - 1, rates[i], &reach)) reach = shape->dims[i];
-    dims[i] = same ? nnm_divide_up(shape->dims[i], steps[i])
-                   : shape->dims[i] > reach ? (shape->dims[i] - reach - 1) / steps[i] + 1 : 0;
+    dims[i] = same                     ? nnm_divide_up(shape->dims[i], steps[i])
+              : shape->dims[i] > reach ? (shape->dims[i] - reach - 1) / steps[i] + 1
+                                       : 0;
   }
   return nnm_set_shape(inference, node, 0, 4, dims, error);
 }
@@ -106,8 +109,8 @@ nnm_status nnm_rule_select_boxes(nnm_inference *inference, const nnm_node *node,
   if (!boxes) return NNM_OK;
   if (boxes->rank != 2) return nnm_fail_node(inference, node, error, "needs boxes of 2 dimensions");
   int64_t kept = most_boxes(inference, node, 2, boxes->dims[0]);
-  NNM_TRY(nnm_note_node(inference, node, error, "how many boxes it keeps depends on the input data; at most %lld, assumed",
-                        (long long)kept));
+  NNM_TRY(nnm_note_node(inference, node, error,
+                        "how many boxes it keeps depends on the input data; at most %lld, assumed", (long long)kept));
   nnm_set_dtype(inference, node, 0, NNM_DTYPE_I32);
   NNM_TRY(nnm_set_shape(inference, node, 0, 1, &kept, error));
   bool has_scores = node->output_count > 2;
@@ -188,13 +191,13 @@ nnm_status nnm_rule_decode_sound(nnm_inference *inference, const nnm_node *node,
   int64_t samples = nnm_attribute_int(node, "desired_samples", -1);
   int64_t channels = nnm_attribute_int(node, "desired_channels", -1);
   if (samples < 0 || channels < 0)
-    NNM_TRY(nnm_note_node(inference, node, error, "the length of the sound depends on the input data; %d samples assumed",
-                          USUAL_SAMPLES));
+    NNM_TRY(nnm_note_node(inference, node, error,
+                          "the length of the sound depends on the input data; %d samples assumed", USUAL_SAMPLES));
   nnm_set_dtype(inference, node, 0, NNM_DTYPE_F32);
   nnm_set_dtype(inference, node, 1, NNM_DTYPE_I32);
   NNM_TRY(nnm_set_shape(inference, node, 1, 0, NULL, error));
-  return nnm_set_shape(inference, node, 0, 2, (int64_t[]){samples < 0 ? USUAL_SAMPLES : samples, channels < 0 ? 1 : channels},
-                       error);
+  return nnm_set_shape(inference, node, 0, 2,
+                       (int64_t[]){samples < 0 ? USUAL_SAMPLES : samples, channels < 0 ? 1 : channels}, error);
 }
 
 nnm_status nnm_rule_decode_picture(nnm_inference *inference, const nnm_node *node, nnm_error *error) {

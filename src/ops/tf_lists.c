@@ -92,8 +92,8 @@ nnm_status nnm_rule_list_get(nnm_inference *inference, const nnm_node *node, nnm
 nnm_status nnm_rule_list_set(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   const nnm_sequence *list = nnm_input_sequence(inference, node, 0);
   uint32_t input = node->input_count > 2 ? 2 : 1;
-  return set_list(inference, node, 0, list && input == 2 ? list->length : -1, nnm_shape_of_input(inference, node, input),
-                  nnm_input_dtype(inference, node, input), error);
+  return set_list(inference, node, 0, list && input == 2 ? list->length : -1,
+                  nnm_shape_of_input(inference, node, input), nnm_input_dtype(inference, node, input), error);
 }
 
 nnm_status nnm_rule_list_stack(nnm_inference *inference, const nnm_node *node, nnm_error *error) {

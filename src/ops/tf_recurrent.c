@@ -19,8 +19,8 @@ static nnm_status sizes(const nnm_inference *inference, const nnm_node *node, co
   return NNM_OK;
 }
 
-nnm_status nnm_block_recurrence_of(const nnm_inference *inference, const nnm_node *node, nnm_recurrence *out, bool *known,
-                                   nnm_error *error) {
+nnm_status nnm_block_recurrence_of(const nnm_inference *inference, const nnm_node *node, nnm_recurrence *out,
+                                   bool *known, nnm_error *error) {
   const nnm_shape *data, *state;
   NNM_TRY(sizes(inference, node, &data, &state, error));
   if (!data || !state) return NNM_OK;
@@ -74,6 +74,7 @@ nnm_status nnm_rule_cudnn_rnn(nnm_inference *inference, const nnm_node *node, nn
   NNM_TRY(nnm_set_shape(inference, node, 0, 3, (int64_t[]){data->dims[0], data->dims[1], wide}, error));
   NNM_TRY(nnm_set_shape(inference, node, 1, 3, state->dims, error));
   NNM_TRY(nnm_set_shape(inference, node, 2, 3, state->dims, error));
-  for (uint32_t i = 3; i < node->output_count; i++) NNM_TRY(nnm_set_shape(inference, node, i, 1, (int64_t[]){0}, error));
+  for (uint32_t i = 3; i < node->output_count; i++)
+    NNM_TRY(nnm_set_shape(inference, node, i, 1, (int64_t[]){0}, error));
   return NNM_OK;
 }

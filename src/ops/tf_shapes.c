@@ -83,8 +83,8 @@ nnm_status nnm_rule_true_positions(nnm_inference *inference, const nnm_node *nod
   nnm_set_dtype(inference, node, 0, NNM_DTYPE_I64);
   if (!value) {
     found = nnm_shape_elements(*shape);
-    NNM_TRY(nnm_note_node(inference, node, error, "how many elements are true depends on the input data; all %lld assumed",
-                          (long long)found));
+    NNM_TRY(nnm_note_node(inference, node, error,
+                          "how many elements are true depends on the input data; all %lld assumed", (long long)found));
   }
   for (size_t i = 0; value && i < value->count; i++) found += nnm_value_float(value, i) != 0;
   return nnm_set_shape(inference, node, 0, 2, (int64_t[]){found, shape->rank}, error);

@@ -13,8 +13,8 @@ static nnm_status note_pieces(nnm_inference *inference, const nnm_node *node, in
   int64_t count = texts ? nnm_shape_elements(*texts) : 1;
   if (!nnm_multiply_i64(count, USUAL_PIECES, pieces) || *pieces > NNM_LIMIT_DIMENSION)
     return nnm_fail_node(inference, node, error, "makes a tensor of more than 2^50 elements");
-  return nnm_note_node(inference, node, error, "how many pieces its texts have depends on the input data; %d each assumed",
-                       USUAL_PIECES);
+  return nnm_note_node(inference, node, error,
+                       "how many pieces its texts have depends on the input data; %d each assumed", USUAL_PIECES);
 }
 
 /* A sparse tensor: indices, values, shape. */

@@ -170,7 +170,8 @@ static nnm_status choose_signature(tf_reader *reader, const nnm_wire_field *grap
     return nnm_graph_builder_note(reader->builder, reader->file.error,
                                   "this SavedModel has no signature; all results that nothing reads are its outputs");
   if (out->count == 1 && is_default) return NNM_OK;
-  return nnm_graph_builder_note(reader->builder, reader->file.error, "signature '%.*s' is taken, of %zu in the SavedModel",
+  return nnm_graph_builder_note(reader->builder, reader->file.error,
+                                "signature '%.*s' is taken, of %zu in the SavedModel",
                                 (int)(out->key.size > 100 ? 100 : out->key.size), out->key.bytes, out->count);
 }
 
@@ -342,10 +343,9 @@ static nnm_status add_notes(tf_reader *reader) {
                                    "all are counted",
                                    reader->branches));
   if (!reader->odd_types) return NNM_OK;
-  return nnm_graph_builder_note(builder, error,
-                                "%zu tensor%s of an element type that is not known (%llu): counted as 32-bit floats",
-                                reader->odd_types, reader->odd_types == 1 ? " is" : "s are",
-                                (unsigned long long)reader->odd_type);
+  return nnm_graph_builder_note(
+      builder, error, "%zu tensor%s of an element type that is not known (%llu): counted as 32-bit floats",
+      reader->odd_types, reader->odd_types == 1 ? " is" : "s are", (unsigned long long)reader->odd_type);
 }
 
 static nnm_status set_producer(tf_reader *reader) {
@@ -397,8 +397,8 @@ static nnm_status read_model(tf_reader *reader, const unsigned char *data, size_
 }
 
 static void free_reader(tf_reader *reader) {
-  tf_stack *stacks[] = {&reader->edges,  &reader->functions, &reader->pending,          &reader->attributes,
-                        &reader->values, &reader->inputs,    &reader->signature_inputs, &reader->signature_outputs,
+  tf_stack *stacks[] = {&reader->edges,   &reader->functions, &reader->pending,          &reader->attributes,
+                        &reader->values,  &reader->inputs,    &reader->signature_inputs, &reader->signature_outputs,
                         &reader->outputs, &reader->listed};
   for (size_t i = 0; i < reader->functions.count; i++) {
     tf_function *function = TF_ITEM(reader->functions, tf_function, i);

@@ -64,8 +64,12 @@ nnm_status nnm_tf_emit_if(tf_reader *reader, tf_instance *instance, uint32_t ind
                            (unsigned)branch->body->result_count);
     results = branch->body->result_count;
   }
-  nnm_node node = {.op = NNM_OP_IF, .layout = reader->layout, .input_count = 1, .inputs = &condition,
-                   .attribute_count = 2, .attributes = attributes};
+  nnm_node node = {.op = NNM_OP_IF,
+                   .layout = reader->layout,
+                   .input_count = 1,
+                   .inputs = &condition,
+                   .attribute_count = 2,
+                   .attributes = attributes};
   return add_owner(reader, instance, index, &node, results);
 }
 
@@ -127,7 +131,7 @@ static nnm_status counts_turns(tf_reader *reader, tf_instance *body, int64_t cou
 /* The limit of a counter: an argument that no turn changes, or a constant of the condition. */
 typedef struct turn_limit {
   bool found;
-  bool open;               /* another term of the condition may end the loop earlier */
+  bool open;              /* another term of the condition may end the loop earlier */
   int64_t counter, limit; /* arguments; limit -1: `constant` */
   nnm_constant *constant;
 } turn_limit;
@@ -198,8 +202,15 @@ static nnm_status emit_turns(tf_reader *reader, tf_instance *instance, uint32_t 
   }
   NNM_TRY(nnm_tf_scoped_name(reader, instance, index, "/turns", &name));
   NNM_TRY(nnm_graph_builder_local_tensor(reader->builder, name, out, reader->file.error));
-  nnm_node node = {.name = name, .type = type, .domain = reader->empty, .op = NNM_OP_SUB, .layout = reader->layout,
-                   .input_count = 2, .output_count = 1, .inputs = operands, .outputs = out};
+  nnm_node node = {.name = name,
+                   .type = type,
+                   .domain = reader->empty,
+                   .op = NNM_OP_SUB,
+                   .layout = reader->layout,
+                   .input_count = 2,
+                   .output_count = 1,
+                   .inputs = operands,
+                   .outputs = out};
   return nnm_graph_builder_node(reader->builder, &node, NULL, reader->file.error);
 }
 
@@ -250,7 +261,11 @@ nnm_status nnm_tf_emit_while(tf_reader *reader, tf_instance *instance, uint32_t 
   const char *name = nnm_graph_builder_intern(reader->builder, "counted", 7);
   if (!name) return nnm_fail_memory(reader->file.error);
   attributes[1] = (nnm_attribute){.name = name, .kind = NNM_ATTRIBUTE_INT, .as.integer = counted};
-  nnm_node owner = {.op = NNM_OP_LOOP, .layout = reader->layout, .input_count = count + 2, .inputs = inputs,
-                    .attribute_count = 2, .attributes = attributes};
+  nnm_node owner = {.op = NNM_OP_LOOP,
+                    .layout = reader->layout,
+                    .input_count = count + 2,
+                    .inputs = inputs,
+                    .attribute_count = 2,
+                    .attributes = attributes};
   return add_owner(reader, instance, index, &owner, count);
 }

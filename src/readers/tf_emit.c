@@ -163,8 +163,9 @@ static nnm_status emit_node(tf_reader *reader, tf_instance *instance, uint32_t i
   NNM_TRY(keep_listed(&x));
   NNM_TRY(nnm_tf_translate(&x));
   if (x.emitted) return NNM_OK;
-  bool same = x.node.inputs == reader->inputs.items && x.node.input_count == x.node.listed_count &&
-              (!x.node.input_count || !memcmp(x.node.inputs, x.node.listed, x.node.input_count * sizeof *x.node.inputs));
+  bool same =
+      x.node.inputs == reader->inputs.items && x.node.input_count == x.node.listed_count &&
+      (!x.node.input_count || !memcmp(x.node.inputs, x.node.listed, x.node.input_count * sizeof *x.node.inputs));
   if (same) x.node.listed = NULL;
   NNM_TRY(push_outputs(&x));
   NNM_TRY(declare_outputs(reader, &x.node, &declared));

@@ -207,8 +207,10 @@ static nnm_status add_function(tf_reader *reader, const nnm_wire_field *field) {
   int32_t *slot = nnm_strings_value(&reader->function_names, name.size ? (const char *)name.bytes : "", name.size);
   if (!slot) return nnm_fail_memory(reader->file.error);
   if (*slot >= 0 || !name.size) /* which one is meant would be a guess */
-    return nnm_wire_fail(&reader->file, NNM_ERROR_GRAPH, field->bytes, "a second function named '%.*s', or one without "
-                         "a name; export the model again", (int)(name.size > 200 ? 200 : name.size), name.bytes);
+    return nnm_wire_fail(&reader->file, NNM_ERROR_GRAPH, field->bytes,
+                         "a second function named '%.*s', or one without "
+                         "a name; export the model again",
+                         (int)(name.size > 200 ? 200 : name.size), name.bytes);
   *slot = (int32_t)reader->functions.count;
   return nnm_tf_push(reader, &reader->functions, &function);
 }
@@ -288,7 +290,8 @@ nnm_status nnm_tf_function_body(tf_reader *reader, tf_function *function, const 
 
 const char *nnm_tf_node_text(const tf_instance *instance, uint32_t index, char *buffer, size_t size) {
   const tf_node *node = &instance->body->nodes[index];
-  snprintf(buffer, size, "%s '%.*s%.*s'", node->type, (int)(instance->prefix_length > 60 ? 60 : instance->prefix_length),
-           instance->prefix, (int)(node->name_length > 100 ? 100 : node->name_length), node->name);
+  snprintf(buffer, size, "%s '%.*s%.*s'", node->type,
+           (int)(instance->prefix_length > 60 ? 60 : instance->prefix_length), instance->prefix,
+           (int)(node->name_length > 100 ? 100 : node->name_length), node->name);
   return buffer;
 }

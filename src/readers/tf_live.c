@@ -72,8 +72,8 @@ static const child_row child_rows[] = {
 
 static nnm_status fail_call(tf_reader *reader, const tf_instance *instance, uint32_t node, const char *what) {
   char text[320];
-  return nnm_wire_fail(&reader->file, NNM_ERROR_GRAPH, instance->body->nodes[node].bytes, "%s %s; export the model again",
-                       nnm_tf_node_text(instance, node, text, sizeof text), what);
+  return nnm_wire_fail(&reader->file, NNM_ERROR_GRAPH, instance->body->nodes[node].bytes,
+                       "%s %s; export the model again", nnm_tf_node_text(instance, node, text, sizeof text), what);
 }
 
 static nnm_status add_child(tf_reader *reader, tf_instance *instance, uint32_t node, tf_function *function,
@@ -148,7 +148,8 @@ static uint32_t number_of_output(tf_reader *reader, const tf_node *node, const t
           !memcmp(function->outputs[i], edge->output, edge->output_length))
         return i;
   }
-  int32_t first = node->row && node->row->outputs ? find_output(node->row->outputs, edge->output, edge->output_length) : 0;
+  int32_t first =
+      node->row && node->row->outputs ? find_output(node->row->outputs, edge->output, edge->output_length) : 0;
   return (first < 0 ? 0 : (uint32_t)first) + edge->port;
 }
 
@@ -161,7 +162,8 @@ static nnm_status node_of_edge(tf_reader *reader, tf_instance *instance, const t
 }
 
 static bool is_copy(const tf_node *node) {
-  return node->fed < 0 && node->edge_count == 1 && (!strcmp(node->type, "Identity") || !strcmp(node->type, "StopGradient"));
+  return node->fed < 0 && node->edge_count == 1 &&
+         (!strcmp(node->type, "Identity") || !strcmp(node->type, "StopGradient"));
 }
 
 /* What the arguments of a loop's functions are, changes from turn to turn. */
@@ -250,8 +252,7 @@ static bool is_leaf(const tf_node *node) {
 static nnm_status visit(tf_reader *reader, const tf_port *port) {
   tf_instance *instance = port->instance;
   const tf_node *node = &instance->body->nodes[port->node];
-  if (node->kind == TF_CALL && node->fed < 0)
-    NNM_TRY(look_into_call(reader, instance, port->node, port->port));
+  if (node->kind == TF_CALL && node->fed < 0) NNM_TRY(look_into_call(reader, instance, port->node, port->port));
   if (port->port >= instance->output_count[port->node]) instance->output_count[port->node] = port->port + 1;
   if (instance->live[port->node]) return NNM_OK;
   instance->live[port->node] = 1;
@@ -263,7 +264,8 @@ static nnm_status visit(tf_reader *reader, const tf_port *port) {
   if (is_leaf(node) || node->kind == TF_CALL) return NNM_OK;
   if (node->kind == TF_IF || node->kind == TF_WHILE) NNM_TRY(look_into_bodies(reader, instance, port->node));
   uint32_t count = node->kind == TF_IF && node->edge_count ? 1 : node->edge_count; /* a branch asks for what it needs */
-  for (uint32_t i = 0; i < count; i++) NNM_TRY(push_edge(reader, instance, nnm_tf_edge_of(reader, instance, port->node, i)));
+  for (uint32_t i = 0; i < count; i++)
+    NNM_TRY(push_edge(reader, instance, nnm_tf_edge_of(reader, instance, port->node, i)));
   return NNM_OK;
 }
 
@@ -316,7 +318,8 @@ nnm_status nnm_tf_make_room(tf_reader *reader, tf_instance *instance, uint32_t n
   return NNM_OK;
 }
 
-nnm_status nnm_tf_tensor_of(tf_reader *reader, tf_instance *instance, uint32_t node, uint32_t port, nnm_tensor_id *out) {
+nnm_status nnm_tf_tensor_of(tf_reader *reader, tf_instance *instance, uint32_t node, uint32_t port,
+                            nnm_tensor_id *out) {
   if (instance->formals && instance->body->nodes[node].kind == TF_ARGUMENT) {
     *out = instance->formals[node];
     return NNM_OK;

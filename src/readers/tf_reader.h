@@ -46,9 +46,9 @@ typedef struct tf_translation tf_translation;
 typedef struct tf_op {
   const char *type;
   uint8_t kind;
-  uint16_t op;                             /* nnm_op; 0: what op_list.inc says */
+  uint16_t op;                                /* nnm_op; 0: what op_list.inc says */
   nnm_status (*translate)(tf_translation *x); /* NULL: inputs and attributes mean the same in ONNX */
-  const char *outputs;                     /* names of its outputs where there are several: "values,indices" */
+  const char *outputs;                        /* names of its outputs where there are several: "values,indices" */
 } tf_op;
 const tf_op *nnm_tf_find_op(const char *type); /* NULL when it has no row */
 bool nnm_tf_ops_are_sorted(void);              /* for tests */
@@ -83,7 +83,7 @@ typedef struct tf_body {
 
 typedef struct tf_function {
   nnm_wire_field field;
-  tf_body *body; /* NULL until it is called */
+  tf_body *body;        /* NULL until it is called */
   const char **outputs; /* names of its results, in order; interned */
   uint32_t output_count;
 } tf_function;
@@ -126,12 +126,12 @@ typedef struct tf_reader {
   tf_stack edges;         /* tf_edge */
   tf_stack functions;     /* tf_function */
   nnm_strings function_names;
-  tf_stack pending;       /* tf_port: to be looked at */
-  tf_stack attributes;    /* nnm_attribute of the node being read */
-  tf_stack values;        /* 8-byte elements of attribute lists */
-  tf_stack inputs, outputs; /* nnm_tensor_id of the node being read */
-  tf_stack listed;          /* its inputs as the file has them */
-  tf_stack signature_inputs; /* tf_signature_input */
+  tf_stack pending;           /* tf_port: to be looked at */
+  tf_stack attributes;        /* nnm_attribute of the node being read */
+  tf_stack values;            /* 8-byte elements of attribute lists */
+  tf_stack inputs, outputs;   /* nnm_tensor_id of the node being read */
+  tf_stack listed;            /* its inputs as the file has them */
+  tf_stack signature_inputs;  /* tf_signature_input */
   tf_stack signature_outputs; /* nnm_wire_field: names */
   tf_body *main;
   uint8_t layout; /* nnm_layout: that of the convolutions so far, for nodes that do not say theirs */

@@ -50,10 +50,10 @@ enum {
   TENSOR_PROTO_FLOAT8 = 18
 };
 
-extern const nnm_wire_schema nnm_tf_saved_model, nnm_tf_meta_graph, nnm_tf_meta_info, nnm_tf_signature, nnm_tf_tensor_info,
-    nnm_tf_graph_probe, nnm_tf_graph, nnm_tf_graph_nodes, nnm_tf_versions, nnm_tf_library, nnm_tf_function_head,
-    nnm_tf_function_nodes, nnm_tf_function_results, nnm_tf_op_def, nnm_tf_arg_def, nnm_tf_node, nnm_tf_node_name,
-    nnm_tf_node_attributes, nnm_tf_map, nnm_tf_value, nnm_tf_list, nnm_tf_function_name, nnm_tf_shape, nnm_tf_shape_dim,
-    nnm_tf_tensor;
+extern const nnm_wire_schema nnm_tf_saved_model, nnm_tf_meta_graph, nnm_tf_meta_info, nnm_tf_signature,
+    nnm_tf_tensor_info, nnm_tf_graph_probe, nnm_tf_graph, nnm_tf_graph_nodes, nnm_tf_versions, nnm_tf_library,
+    nnm_tf_function_head, nnm_tf_function_nodes, nnm_tf_function_results, nnm_tf_op_def, nnm_tf_arg_def, nnm_tf_node,
+    nnm_tf_node_name, nnm_tf_node_attributes, nnm_tf_map, nnm_tf_value, nnm_tf_list, nnm_tf_function_name, nnm_tf_shape,
+    nnm_tf_shape_dim, nnm_tf_tensor;
 
 #endif

@@ -10,11 +10,11 @@
 enum { DECODED_ELEMENTS = 4096 };
 
 typedef struct data_type {
-  uint8_t dtype;   /* nnm_dtype */
-  uint8_t onnx;    /* ONNX's number for it */
-  uint8_t size;    /* bytes of one element; 0: not looked at */
-  uint8_t field;   /* of TensorProto, where such elements lie when spelled as numbers */
-  uint8_t wire;    /* their wire type */
+  uint8_t dtype; /* nnm_dtype */
+  uint8_t onnx;  /* ONNX's number for it */
+  uint8_t size;  /* bytes of one element; 0: not looked at */
+  uint8_t field; /* of TensorProto, where such elements lie when spelled as numbers */
+  uint8_t wire;  /* their wire type */
 } data_type;
 
 enum { VARINT = NNM_WIRE_VARINT, FIXED32 = NNM_WIRE_FIXED32, FIXED64 = NNM_WIRE_FIXED64 };

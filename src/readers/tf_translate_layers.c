@@ -126,8 +126,8 @@ static nnm_status add_layer(tf_translation *x, nnm_tensor_id *made, uint32_t inp
   return nnm_tf_add_node(x, &node);
 }
 
-static nnm_status add_step(tf_translation *x, const fused_step *step, nnm_tensor_id from, const nnm_tensor_id *arguments,
-                           nnm_tensor_id made) {
+static nnm_status add_step(tf_translation *x, const fused_step *step, nnm_tensor_id from,
+                           const nnm_tensor_id *arguments, nnm_tensor_id made) {
   nnm_tensor_id inputs[5] = {from};
   nnm_node node = x->node;
   for (uint32_t i = 0; i < step->arguments; i++) inputs[i + 1] = arguments[i];

@@ -89,7 +89,8 @@ const nnm_value *nnm_fold_alike(nnm_inference *inference, const nnm_node *node, 
 }
 
 /* Two shapes, as values, broadcast. */
-const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_node *node, uint32_t output,
+                                         size_t count) {
   (void)output;
   const nnm_value *a = nnm_input_value(inference, node, 0), *b = nnm_input_value(inference, node, 1);
   nnm_new_value made;
@@ -163,7 +164,8 @@ const nnm_value *nnm_fold_range(nnm_inference *inference, const nnm_node *node, 
 }
 
 /* The new shape, the second output, with what -1 stands for; indices are not computed. */
-const nnm_value *nnm_fold_sparse_reshape(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+const nnm_value *nnm_fold_sparse_reshape(nnm_inference *inference, const nnm_node *node, uint32_t output,
+                                         size_t count) {
   const nnm_value *old = nnm_input_value(inference, node, 1), *shape = nnm_input_value(inference, node, 2);
   nnm_new_value made;
   int64_t elements = 1, others = 1;
@@ -232,7 +234,8 @@ const nnm_value *nnm_fold_slice_by_size(nnm_inference *inference, const nnm_node
   const nnm_shape *shape = shape_of_input(inference, node, 0);
   const int64_t *begin;
   size_t begins;
-  if (nnm_find_ints(inference, node, NULL, 1, &begin, &begins) != NNM_KNOWN || begins != (size_t)shape->rank) return NULL;
+  if (nnm_find_ints(inference, node, NULL, 1, &begin, &begins) != NNM_KNOWN || begins != (size_t)shape->rank)
+    return NULL;
   int64_t stride[NNM_LIMIT_RANK], offset = 0;
   strides_of(shape, stride);
   for (int32_t i = 0; i < shape->rank; i++) {

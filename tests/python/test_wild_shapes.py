@@ -21,7 +21,7 @@ def read_catalog(path, wanted):
 def shape_options(row):
     """--input-shape for each input of the catalog; a scalar has nothing to give, a list is that of the only input."""
     inputs = json.loads(row["input"])
-    for name, dims in (inputs.items() if isinstance(inputs, dict) else [("input", inputs)]):
+    for name, dims in inputs.items() if isinstance(inputs, dict) else [("input", inputs)]:
         if dims:
             yield "--input-shape"
             yield f"{name}:{'x'.join(map(str, dims))}"

@@ -148,7 +148,8 @@ static void test_many_nodes(void **state) {
     if (i < READERS) put_node(&graph, name, "Relu", "n0");
   }
   nnm_graph *read = NULL;
-  if (nnm_reader_tensorflow.read(graph.data, graph.size, &read, NULL, &error) != NNM_OK) print_error("%s\n", error.message);
+  if (nnm_reader_tensorflow.read(graph.data, graph.size, &read, NULL, &error) != NNM_OK)
+    print_error("%s\n", error.message);
   assert_non_null(read);
   assert_int_equal(read->node_count, NODES + READERS - 2);
   int64_t dims[] = {2};

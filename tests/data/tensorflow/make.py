@@ -191,11 +191,15 @@ good("network", graph(network()))
 
 # Two calls of one function that calls another; a Split and its named outputs; the second call's first result unused.
 HALVES = function(
-    "halves", ["x"], {"a": "split:output:0", "b": "split:output:1"},
+    "halves",
+    ["x"],
+    {"a": "split:output:0", "b": "split:output:1"},
     [const("axis", tensor([], [1], INT32)), node("split", "Split", ["axis:output:0", "x"], num_split=2)],
 )
 SCALED = function(
-    "scaled", ["x", "unused"], {"left": "half:output:0", "right": "relu:activations:0"},
+    "scaled",
+    ["x", "unused"],
+    {"left": "half:output:0", "right": "relu:activations:0"},
     [
         node("half", "PartitionedCall", ["x"], f=Function("halves")),
         node("relu", "Relu", ["half:output:1"]),
@@ -236,11 +240,14 @@ good(
 # for i in range(7): state = state @ w, and each turn's state is put into a list
 LOOP = [
     function(
-        "goes_on", ["i", "n", "state", "list", "w"], {"r": "less:z:0"},
+        "goes_on",
+        ["i", "n", "state", "list", "w"],
+        {"r": "less:z:0"},
         [node("less", "Less", ["i", "n"])],
     ),
     function(
-        "turn", ["i", "n", "state", "list", "w"],
+        "turn",
+        ["i", "n", "state", "list", "w"],
         {"i1": "next:z:0", "n1": "n", "s1": "product:product:0", "l1": "put:output_handle:0", "w1": "keep:output:0"},
         [
             const("one", tensor([], [1], INT32)),
@@ -261,7 +268,13 @@ good(
             const("seven", tensor([], [7], INT32)),
             const("any", tensor([], [-1], INT32)),
             node("list", "TensorListReserve", ["any", "seven"], element_dtype=Type(FLOAT)),
-            node("while", "While", ["zero", "seven", "state", "list", "w"], cond=Function("goes_on"), body=Function("turn")),
+            node(
+                "while",
+                "While",
+                ["zero", "seven", "state", "list", "w"],
+                cond=Function("goes_on"),
+                body=Function("turn"),
+            ),
             node("stack", "TensorListStack", ["while:3", "any"], num_elements=-1),
             node("last", "Identity", ["while:2"]),
         ],
@@ -297,10 +310,24 @@ good(
             weights("w", 3, 3, 4, 16),
             weights("b", 16),
             node(
-                "conv", "_FusedConv2D", ["x", "w", "b"], strides=[1, 1, 1, 1], padding="EXPLICIT", data_format="NCHW",
-                explicit_paddings=[0, 0, 0, 0, 1, 2, 0, 1], fused_ops=["BiasAdd", "Relu"], num_args=1,
+                "conv",
+                "_FusedConv2D",
+                ["x", "w", "b"],
+                strides=[1, 1, 1, 1],
+                padding="EXPLICIT",
+                data_format="NCHW",
+                explicit_paddings=[0, 0, 0, 0, 1, 2, 0, 1],
+                fused_ops=["BiasAdd", "Relu"],
+                num_args=1,
             ),
-            node("up", "Conv2DBackpropInput", ["size", "w", "conv"], strides=[1, 1, 2, 2], padding="SAME", data_format="NCHW"),
+            node(
+                "up",
+                "Conv2DBackpropInput",
+                ["size", "w", "conv"],
+                strides=[1, 1, 2, 2],
+                padding="SAME",
+                data_format="NCHW",
+            ),
             const("size", integers(1, 4, 17, 10)),
             const("flat", integers(1, -1)),
             node("row", "Reshape", ["up", "flat"]),
@@ -355,7 +382,9 @@ VARIABLES = [
     node("assign", "AssignVariableOp", ["kernel", "restore"]),
 ]
 SERVE = function(
-    "serve", ["x", "kernel"], {"output": "identity:output:0"},
+    "serve",
+    ["x", "kernel"],
+    {"output": "identity:output:0"},
     [
         node("read", "ReadVariableOp", ["kernel"], dtype=Type(FLOAT)),
         node("product", "MatMul", ["x", "read:value:0"]),
@@ -363,7 +392,10 @@ SERVE = function(
     ],
 )
 DEFAULT = signature({"x": ("serving_default_x:0", [-1, 6])}, {"y": ("StatefulPartitionedCall:0", [-1, 2])})
-good("saved_model", saved_model(meta_graph(graph(VARIABLES, [SERVE]), {"__saved_model_init_op": b"", "serving_default": DEFAULT})))
+good(
+    "saved_model",
+    saved_model(meta_graph(graph(VARIABLES, [SERVE]), {"__saved_model_init_op": b"", "serving_default": DEFAULT})),
+)
 good(
     "saved_model_of_two",
     saved_model(
@@ -388,11 +420,23 @@ bad("no_result", graph([X, const("c", tensor([1]))]), "GRAPH", "makes a result")
 bad("output_number", graph([X, node("y", "Relu", ["x:99999999"])]), "LIMIT", "output 99999999")
 bad("name_of_no_text", graph([X, field(1, b"\xff\xfe") + field(2, "Relu") + fields(3, ["x"])]), "FORMAT", "not UTF-8")
 
-bad("recursion", graph(CALL, [function("f", ["x"], {"r": "c:output:0"}, [node("c", "PartitionedCall", ["x"], f=Function("f"))])]), "LIMIT", "deep")
+bad(
+    "recursion",
+    graph(CALL, [function("f", ["x"], {"r": "c:output:0"}, [node("c", "PartitionedCall", ["x"], f=Function("f"))])]),
+    "LIMIT",
+    "deep",
+)
 bad(
     "mutual_recursion",
-    graph(CALL, [function("f", ["x"], {"r": "c:r:0"}, [node("c", "g", ["x"])]), function("g", ["x"], {"r": "c:r:0"}, [node("c", "f", ["x"])])]),
-    "LIMIT", "deep",
+    graph(
+        CALL,
+        [
+            function("f", ["x"], {"r": "c:r:0"}, [node("c", "g", ["x"])]),
+            function("g", ["x"], {"r": "c:r:0"}, [node("c", "f", ["x"])]),
+        ],
+    ),
+    "LIMIT",
+    "deep",
 )
 bad(
     "function_bomb",
@@ -400,51 +444,99 @@ bad(
         [X, node("call", "f0", ["x"])],
         [
             function(
-                f"f{i}", ["x"], {"r": "b:r:0"},
+                f"f{i}",
+                ["x"],
+                {"r": "b:r:0"},
                 [node("a", f"f{i + 1}", ["x"]), node("b", f"f{i + 1}", ["a:r:0"])],
             )
             for i in range(28)
         ]
         + [function("f28", ["x"], {"r": "y:activations:0"}, [node("y", "Relu", ["x"])])],
     ),
-    "LIMIT", "never ends",
+    "LIMIT",
+    "never ends",
 )
 bad("function_missing", graph(CALL), "GRAPH", "does not hold")
 bad("function_without_result", graph(CALL, [function("f", ["x"], {}, [])]), "GRAPH", "fewer results")
 bad(
-    "function_result_dangling", graph(CALL, [function("f", ["x"], {"r": "nothing:y:0"}, [])]), "GRAPH", "nothing defines"
+    "function_result_dangling",
+    graph(CALL, [function("f", ["x"], {"r": "nothing:y:0"}, [])]),
+    "GRAPH",
+    "nothing defines",
 )
-bad("function_inputs", graph([X, node("call", "PartitionedCall", [], f=Function("f"))], [function("f", ["x"], {"r": "x"}, [])]), "GRAPH", "too few inputs")
+bad(
+    "function_inputs",
+    graph([X, node("call", "PartitionedCall", [], f=Function("f"))], [function("f", ["x"], {"r": "x"}, [])]),
+    "GRAPH",
+    "too few inputs",
+)
 bad("function_twice", graph(CALL, [function("f", ["x"], {"r": "x"}, [])] * 2), "GRAPH", "second function")
 bad(
     "function_circle",
     graph([node("call", "f", ["call"]), node("y", "Relu", ["call"])], [function("f", ["x"], {"r": "x"}, [])]),
-    "GRAPH", "circle",
+    "GRAPH",
+    "circle",
 )
-bad("call_of_nothing", graph([X, node("call", "PartitionedCall", ["x"]), node("y", "Relu", ["call"])]), "GRAPH", "which function")
-bad("loop_variables", graph([X, node("w", "While", ["x"], cond=Function("goes_on"), body=Function("turn"))], LOOP), "GRAPH", "too few inputs")
+bad(
+    "call_of_nothing",
+    graph([X, node("call", "PartitionedCall", ["x"]), node("y", "Relu", ["call"])]),
+    "GRAPH",
+    "which function",
+)
+bad(
+    "loop_variables",
+    graph([X, node("w", "While", ["x"], cond=Function("goes_on"), body=Function("turn"))], LOOP),
+    "GRAPH",
+    "too few inputs",
+)
 bad(
     "branches_differ",
     graph(
-        [X, placeholder("flag", dtype=BOOL), node("if", "If", ["flag", "x"], then_branch=Function("a"), else_branch=Function("b"))],
+        [
+            X,
+            placeholder("flag", dtype=BOOL),
+            node("if", "If", ["flag", "x"], then_branch=Function("a"), else_branch=Function("b")),
+        ],
         [function("a", ["x"], {"r": "x", "s": "x"}, []), function("b", ["x"], {"r": "x"}, [])],
     ),
-    "GRAPH", "branches with 2 and 1",
+    "GRAPH",
+    "branches with 2 and 1",
 )
-bad("own_turn", graph([node("m", "Merge", ["n"]), node("n", "NextIteration", ["m"]), node("y", "Relu", ["m"])]), "GRAPH", "its own turn")
+bad(
+    "own_turn",
+    graph([node("m", "Merge", ["n"]), node("n", "NextIteration", ["m"]), node("y", "Relu", ["m"])]),
+    "GRAPH",
+    "its own turn",
+)
 
-bad("constant_dimension", graph([X, const("c", tensor([-5])), node("y", "Add", ["x", "c"])]), "FORMAT", "negative dimension")
+bad(
+    "constant_dimension",
+    graph([X, const("c", tensor([-5])), node("y", "Add", ["x", "c"])]),
+    "FORMAT",
+    "negative dimension",
+)
 bad("constant_size", graph([X, const("c", tensor([1 << 30] * 3, [1])), node("y", "Add", ["x", "c"])]), "LIMIT", "2^50")
-bad("constant_bytes", graph([X, const("c", tensor([3], content=b"1234567")), node("y", "Add", ["x", "c"])]), "FORMAT", "more or fewer")
+bad(
+    "constant_bytes",
+    graph([X, const("c", tensor([3], content=b"1234567")), node("y", "Add", ["x", "c"])]),
+    "FORMAT",
+    "more or fewer",
+)
 bad("constant_rank", graph([X, const("c", tensor([1] * 20)), node("y", "Add", ["x", "c"])]), "LIMIT", "dimensions")
 bad("constant_without_value", graph([X, node("c", "Const"), node("y", "Add", ["x", "c"])]), "FORMAT", "has no value")
 bad("input_dimension", graph([placeholder("x", 1 << 50), node("y", "Relu", ["x"])]), "LIMIT", "dimension")
 
-bad("saved_model_without_graph", field(1, 1) + field(2, field(1, field(4, "serve"))), "FORMAT", "no graph in this SavedModel")
+bad(
+    "saved_model_without_graph",
+    field(1, 1) + field(2, field(1, field(4, "serve"))),
+    "FORMAT",
+    "no graph in this SavedModel",
+)
 bad(
     "signature",
     saved_model(meta_graph(graph([X]), {"serving_default": signature({}, {"y": ("nothing:0", [])})})),
-    "GRAPH", "which the graph does not have",
+    "GRAPH",
+    "which the graph does not have",
 )
 
 (HERE / "expected.tsv").write_text("".join("\t".join(row) + "\n" for row in sorted(expected)))
