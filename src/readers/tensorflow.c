@@ -253,21 +253,30 @@ static nnm_status mark_signature(tf_reader *reader, tf_instance *root) {
   return NNM_OK;
 }
 
-/* Results that nothing reads, in roots; weights and inputs that nothing reads are none. */
+static bool makes_result(const tf_node *node) { return node->kind != TF_CONSTANT && node->kind != TF_PLACEHOLDER; }
+
+/* Results that nothing reads, in roots; constants and inputs that nothing reads are kept with them, unless an input's size
+ * would have to be asked for. */
 static nnm_status find_roots(tf_reader *reader, uint8_t **roots, size_t *count) {
   const tf_body *body = reader->main;
   *roots = NNM_ARENA_ARRAY(&reader->arena, uint8_t, body->node_count);
   if (!*roots) return nnm_fail_memory(reader->file.error);
   for (uint32_t i = 0; i < body->node_count; i++) {
     uint8_t kind = body->nodes[i].kind;
-    (*roots)[i] = kind != TF_EFFECT && kind != TF_PLACEHOLDER && kind != TF_VARIABLE;
+    (*roots)[i] = kind != TF_EFFECT && kind != TF_VARIABLE;
   }
   for (uint32_t i = 0; i < body->node_count; i++)
     for (uint32_t k = 0; k < body->nodes[i].edge_count; k++) {
       const tf_edge *edge = TF_ITEM(reader->edges, tf_edge, body->nodes[i].first_edge + k);
       if (*edge->node >= 0) (*roots)[*edge->node] = 0;
     }
-  for (uint32_t i = 0; i < body->node_count; i++) *count += (*roots)[i] && body->nodes[i].kind != TF_CONSTANT;
+  for (uint32_t i = 0; i < body->node_count; i++) {
+    bool fixed = true;
+    if ((*roots)[i] && body->nodes[i].kind == TF_PLACEHOLDER)
+      NNM_TRY(nnm_tf_has_fixed_shape(reader, &body->nodes[i], &fixed));
+    (*roots)[i] = (*roots)[i] && fixed;
+    *count += (*roots)[i] && makes_result(&body->nodes[i]);
+  }
   return NNM_OK;
 }
 
@@ -302,7 +311,7 @@ static nnm_status add_signature_outputs(tf_reader *reader, tf_instance *root) {
 static nnm_status add_root_outputs(tf_reader *reader, tf_instance *root, const uint8_t *roots) {
   for (uint32_t i = 0; i < reader->main->node_count; i++) {
     const tf_node *node = &reader->main->nodes[i];
-    if (!roots[i] || node->kind == TF_CONSTANT) continue;
+    if (!roots[i] || !makes_result(node)) continue;
     int32_t number = (int32_t)i;
     bool several = !(node->row && node->row->outputs) && node->kind == TF_PLAIN;
     for (uint32_t port = 0; port < (several ? root->output_count[i] : 1); port++) {

@@ -44,6 +44,14 @@ static nnm_status read_declared(tf_reader *reader, const tf_node *node, declared
   return found && field.number == VALUE_SHAPE ? nnm_tf_read_shape(reader, &field, &out->rank, &out->dims) : NNM_OK;
 }
 
+nnm_status nnm_tf_has_fixed_shape(tf_reader *reader, const tf_node *node, bool *fixed) {
+  declared_shape shape;
+  NNM_TRY(read_declared(reader, node, &shape));
+  *fixed = shape.rank >= 0;
+  for (int32_t i = 0; i < shape.rank; i++) *fixed = *fixed && shape.dims[i] >= 0;
+  return NNM_OK;
+}
+
 /* A variable's values lie in other files, which nobody needs. */
 static nnm_status emit_variable(tf_reader *reader, tf_instance *instance, uint32_t index) {
   const tf_node *node = &instance->body->nodes[index];
@@ -51,8 +59,8 @@ static nnm_status emit_variable(tf_reader *reader, tf_instance *instance, uint32
   nnm_tensor_id tensor;
   NNM_TRY(read_declared(reader, node, &shape));
   NNM_TRY(nnm_tf_tensor_of(reader, instance, index, 0, &tensor));
-  bool known = shape.rank >= 0;
-  for (int32_t i = 0; i < shape.rank; i++) known = known && shape.dims[i] >= 0;
+  bool known;
+  NNM_TRY(nnm_tf_has_fixed_shape(reader, node, &known));
   nnm_constant *constant = NNM_ARENA_NEW(reader->graph_arena, nnm_constant);
   if (!constant) return nnm_fail_memory(reader->file.error);
   *constant = (nnm_constant){nnm_tf_element_type(reader, shape.type), shape.rank, shape.dims, NULL, 0, false};

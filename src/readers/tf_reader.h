@@ -171,6 +171,8 @@ nnm_status nnm_tf_tensor_at(tf_reader *reader, tf_instance *instance, const tf_e
 const tf_edge *nnm_tf_edge_of(const tf_reader *reader, const tf_instance *instance, uint32_t node, uint32_t index);
 
 /* tf_emit.c */
+/* Whether the node declares a shape and leaves none of it open. */
+nnm_status nnm_tf_has_fixed_shape(tf_reader *reader, const tf_node *node, bool *fixed);
 nnm_status nnm_tf_emit(tf_reader *reader, tf_instance *instance);
 nnm_status nnm_tf_scoped_name(tf_reader *reader, const tf_instance *instance, uint32_t node, const char *suffix,
                               const char **out);

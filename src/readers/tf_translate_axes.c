@@ -184,8 +184,7 @@ nnm_status nnm_tf_translate_merge(tf_translation *x) {
     return nnm_fail(x->reader->file.error, NNM_ERROR_GRAPH, x->node.name,
                     "starts from nothing but its own turn; export the model again");
   NNM_TRY(add_copy(x, chosen, 0));
-  if (x->instance->output_count[x->index] < 2) return NNM_OK;
-  nnm_tensor_id which;
+  nnm_tensor_id which; /* the number of the input that came */
   NNM_TRY(nnm_tf_tensor_of(x->reader, x->instance, x->index, 1, &which));
   nnm_attribute value = {.name = x->reader->empty, .kind = NNM_ATTRIBUTE_INT};
   nnm_node node = x->node;
