@@ -20,6 +20,7 @@ REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DO
 LONG_NUMBER = re.compile(r"\d+\.\d{6,}")
 FORMATS = {
     "onnx": "ONNX, opset 7 to 24, weights present or not",
+    "tensorflow": "TensorFlow 1 and 2: frozen graph (`.pb`), SavedModel (folder or its `saved_model.pb`)",
     "tflite": "TensorFlow Lite, schema 3, quantised or not",
     "nnmeter-ir": "nn-Meter IR (JSON), read and written",
     "nni-ir": "NNI's graph IR (Retiarii, JSON)",
