@@ -101,7 +101,7 @@ nnm_status nnm_rule_slice_by_size(nnm_inference *inference, const nnm_node *node
     int64_t start = found_begin == NNM_KNOWN ? begin[i] : 0;
     dims[i] = sized && size[i] != -1 ? size[i] : shape->dims[i] - start;
     guessed = guessed || (sized && size[i] == -1 && found_begin != NNM_KNOWN);
-    if (start < 0 || dims[i] < 0 || dims[i] > shape->dims[i])
+    if (start < 0 || start > shape->dims[i] || dims[i] < 0 || dims[i] > shape->dims[i] - start)
       return nnm_fail_node(inference, node, error, "takes %lld elements from %lld on of dimension %d, which is %lld",
                            (long long)dims[i], (long long)start, (int)i, (long long)shape->dims[i]);
   }
