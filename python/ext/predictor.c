@@ -283,7 +283,8 @@ PyObject *core_make_predictor_type(void) {
       {"predict", predictor_predict, METH_O, "predict(model) -> Prediction. Raises Error."},
       {"estimate", predictor_estimate, METH_VARARGS,
        "estimate(types, work, features) -> (float64 [row] milliseconds of one turn, float64 [row] doubt: 0 within the\n"
-       "measured range, up to 2 outside, as bytes; constant_ms). The arrays are those of Table.rows(), as bytes. Raises\n"
+       "measured range, up to 2 outside, as bytes; constant_ms). The arrays are those of Table.rows(), as bytes. "
+       "Raises\n"
        "Error for predictors that are not of kind network, ValueError."},
       {NULL, NULL, 0, NULL},
   };
