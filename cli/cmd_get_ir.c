@@ -5,16 +5,14 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "inputs.h"
 #include "messages.h"
 #include "output.h"
 #include "session.h"
 
-/* nn-Meter's name for the file of path: every ".onnx" of the file name becomes "_onnx_ir.json", and ".tflite" likewise.
- * malloc'ed. */
-static char *default_name(const char *path) {
+/* nn-Meter's name for the file of path: every suffix in the file name is replaced. malloc'ed. */
+static char *replace_suffix(const char *path, const char *suffix, const char *instead) {
   const char *name = base_name(path);
-  bool is_tflite = strstr(name, ".tflite") && !strstr(name, ".onnx");
-  const char *suffix = is_tflite ? ".tflite" : ".onnx", *instead = is_tflite ? "_tflite_ir.json" : "_onnx_ir.json";
   size_t found = 0;
   for (const char *at = name; (at = strstr(at, suffix)); at += strlen(suffix)) found++;
   char *result = malloc(strlen(path) + found * strlen(instead) + 1), *to = result;
@@ -29,6 +27,14 @@ static char *default_name(const char *path) {
   }
   strcpy(to, name);
   return result;
+}
+
+static char *default_name(const char *path) {
+  static const char *const names[][2] = {{".pb", "_pb_ir.json"}, {".tflite", "_tflite_ir.json"}};
+  const char *dot = strrchr(path, '.');
+  for (size_t i = 0; dot && i < sizeof names / sizeof names[0]; i++)
+    if (!strcmp(dot, names[i][0])) return replace_suffix(path, names[i][0], names[i][1]);
+  return replace_suffix(path, ".onnx", "_onnx_ir.json");
 }
 
 static char *output_name(const model_input *input, const char *wanted) {

@@ -25,12 +25,15 @@ enum { GROUP_MODEL = 1, GROUP_FORMAT = 2 };
 #define MODEL_OPTIONS                                                                                                \
   {.name = "onnx", .kind = OPTION_MANY, .target = TARGET(onnx), .value = "PATH", .hint = HINT_FILE,                   \
    .group = GROUP_MODEL, .help = "ONNX models, or folders of *.onnx"},                                                \
+  {.name = "tensorflow", .kind = OPTION_MANY, .target = TARGET(tensorflow), .value = "PATH", .hint = HINT_FILE,       \
+   .group = GROUP_MODEL, .help = "TensorFlow frozen graphs and SavedModels, or folders of *.pb"},                     \
   {.name = "tflite", .kind = OPTION_MANY, .target = TARGET(tflite), .value = "PATH", .hint = HINT_FILE,               \
    .group = GROUP_MODEL, .help = "TensorFlow Lite models, or folders of *.tflite"},                                   \
   {.name = "nn-meter-ir", .kind = OPTION_MANY, .target = TARGET(nnmeter_ir), .value = "PATH", .hint = HINT_FILE,      \
    .group = GROUP_MODEL, .help = "models in nn-Meter's IR, or folders of *.json"},                                    \
-  REFUSED("tensorflow", "this version reads ONNX, TensorFlow Lite and nn-Meter IR; convert the model first, with TFLiteConverter for example"), \
-  REFUSED("torchvision", "this version reads ONNX, TensorFlow Lite and nn-Meter IR; export the model first, with torch.onnx.export")
+  {.name = "nni-ir", .kind = OPTION_MANY, .target = TARGET(nni_ir), .value = "PATH", .hint = HINT_FILE,               \
+   .group = GROUP_MODEL, .help = "models in NNI's graph IR (Retiarii), or folders of *.json"},                        \
+  REFUSED("torchvision", "this version reads model files; export the model first, with torch.onnx.export")
 
 #define SHAPE_OPTIONS                                                                                                  \
   {.name = "batch-size", .kind = OPTION_NUMBER, .target = TARGET(batch_size), .value = "N", .least = 1,                \
@@ -104,6 +107,7 @@ static const cli_option predict_options[] = {
 static const cli_example predict_examples[] = {
     {"nn-meter predict --predictor cortexA76cpu_tflite21 --onnx model.onnx", "one model on one device"},
     {"nn-meter predict --predictor all --breakdown model.onnx", "every device, with a table of the kernels"},
+    {"nn-meter predict --predictor cortexA76cpu_tflite21 --tensorflow frozen.pb saved_model/", "TensorFlow, without TensorFlow"},
     {"nn-meter predict --predictor adreno640gpu_tflite21 --onnx models/ --csv -o latencies.csv --jobs 4",
      "a folder of models into a table"},
     {"nn-meter predict --predictor myriadvpu_openvino2019r2 --input-shape 1x3x320x320 model.onnx",
@@ -118,7 +122,8 @@ static const cli_example predict_examples[] = {
 static const cli_option get_ir_options[] = {
     MODEL_OPTIONS,
     TEXT("output", 'o', output, "FILE", HINT_FILE,
-         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json or the like when not given"),
+         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json, MODEL_pb_ir.json or MODEL_tflite_ir.json when "
+         "not given"),
     SHAPE_OPTIONS,
     COMMON_OPTIONS,
     {0},
@@ -127,6 +132,7 @@ static const cli_option get_ir_options[] = {
 static const cli_example get_ir_examples[] = {
     {"nn-meter get_ir --onnx model.onnx", "writes model_onnx_ir.json"},
     {"nn-meter get_ir --onnx model.onnx --output graph.json", "writes graph.json"},
+    {"nn-meter get_ir --tensorflow frozen.pb", "writes frozen_pb_ir.json"},
     {0},
 };
 

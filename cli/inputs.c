@@ -15,9 +15,9 @@ static const struct model_option {
   const char *format, *suffix;
   size_t target; /* offset in settings */
 } model_options[] = {
-    {"onnx", ".onnx", offsetof(cli_settings, onnx)},
-    {"tflite", ".tflite", offsetof(cli_settings, tflite)},
-    {"nnmeter-ir", ".json", offsetof(cli_settings, nnmeter_ir)},
+    {"onnx", ".onnx", offsetof(cli_settings, onnx)},       {"tensorflow", ".pb", offsetof(cli_settings, tensorflow)},
+    {"tflite", ".tflite", offsetof(cli_settings, tflite)}, {"nnmeter-ir", ".json", offsetof(cli_settings, nnmeter_ir)},
+    {"nni-ir", ".json", offsetof(cli_settings, nni_ir)},
 };
 enum { MODEL_OPTIONS = sizeof model_options / sizeof model_options[0] };
 
@@ -65,13 +65,13 @@ static bool is_wanted(const char *name, const char *format) {
   return false;
 }
 
-/* What was looked for: "*.onnx, *.tflite and *.json". */
+/* What was looked for: "*.onnx, *.pb, *.tflite, *.json". */
 static void list_wanted(const char *format, char *text, size_t size) {
   size_t used = 0;
   for (size_t i = 0; i < MODEL_OPTIONS && used < size; i++) {
-    const char *between = format || !i ? "" : i + 1 < MODEL_OPTIONS ? ", " : " and ";
-    if (!format || !strcmp(format, model_options[i].format))
-      used += (size_t)snprintf(text + used, size - used, "%s*%s", between, model_options[i].suffix);
+    const char *suffix = model_options[i].suffix;
+    if (format ? strcmp(format, model_options[i].format) : i && !strcmp(suffix, model_options[i - 1].suffix)) continue;
+    used += (size_t)snprintf(text + used, size - used, "%s*%s", used ? ", " : "", suffix);
   }
 }
 
@@ -81,6 +81,20 @@ static char *join(const char *folder, const char *name) {
   const char *slash = length && folder[length - 1] == '/' ? "" : "/";
   if (path) snprintf(path, size, "%s%s%s", folder, slash, name);
   return path;
+}
+
+/* A folder that is one model: TensorFlow's SavedModel. */
+static bool is_saved_model(const char *folder) {
+  char *path = join(folder, "saved_model.pb");
+  struct stat info;
+  bool is_model = path && !stat(path, &info) && S_ISREG(info.st_mode);
+  free(path);
+  return is_model;
+}
+
+static bool is_folder(const char *path) {
+  struct stat info;
+  return !stat(path, &info) && S_ISDIR(info.st_mode);
 }
 
 static int by_path(const void *left, const void *right) {
@@ -98,8 +112,14 @@ static bool add_folder(model_inputs *inputs, const char *folder, const char *for
   }
   size_t first = inputs->count;
   bool fits = true;
-  for (struct dirent *entry; fits && (entry = readdir(directory));)
-    if (is_wanted(entry->d_name, format)) fits = add_input(inputs, join(folder, entry->d_name), NULL, NULL);
+  bool folders_too = !format || !strcmp(format, "tensorflow");
+  for (struct dirent *entry; fits && (entry = readdir(directory));) {
+    char *path = join(folder, entry->d_name);
+    bool is_model = path && folders_too && entry->d_name[0] != '.' && is_folder(path) && is_saved_model(path);
+    if (!path) fits = false;
+    else if (is_model || is_wanted(entry->d_name, format)) fits = add_input(inputs, path, NULL, NULL);
+    else free(path);
+  }
   closedir(directory);
   for (size_t i = first; i < inputs->count; i++) inputs->items[i].format = format;
   if (inputs->count > first) qsort(inputs->items + first, inputs->count - first, sizeof *inputs->items, by_path);
@@ -112,11 +132,9 @@ static bool add_folder(model_inputs *inputs, const char *folder, const char *for
 
 static bool add_all(model_inputs *inputs, const text_list *paths, const char *format) {
   for (size_t i = 0; i < paths->count; i++) {
-    struct stat info;
-    bool is_folder = !stat(paths->items[i], &info) && S_ISDIR(info.st_mode);
-    if (is_folder ? !add_folder(inputs, paths->items[i], format)
-                  : !add_input(inputs, strdup(paths->items[i]), format, NULL))
-      return false;
+    const char *path = paths->items[i];
+    bool several = is_folder(path) && !is_saved_model(path);
+    if (several ? !add_folder(inputs, path, format) : !add_input(inputs, strdup(path), format, NULL)) return false;
   }
   return true;
 }

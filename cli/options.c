@@ -26,6 +26,7 @@ void settings_free(cli_settings *settings) {
   free(settings->onnx.items);
   free(settings->tflite.items);
   free(settings->nnmeter_ir.items);
+  free(settings->nni_ir.items);
   free(settings->predictors.items);
   free(settings->input_shapes.items);
   free(settings->models.items);

@@ -24,7 +24,7 @@ typedef enum compat_choice { COMPAT_DEFAULT, COMPAT_NN_METER_2_0, COMPAT_OWN } c
 typedef struct cli_settings {
   bool help, verbose, quiet, version, list_predictors, list_kernels, list_operators, manual;
   text_list files; /* arguments that are no options */
-  text_list onnx, tflite, nnmeter_ir, predictors, input_shapes, models;
+  text_list onnx, tensorflow, tflite, nnmeter_ir, nni_ir, predictors, input_shapes, models;
   const char *predictor_version, *fusion_rules, *output, *name, *import_version;
   const char *latency, *kernels, *column, *from, *device;
   bool breakdown, json, jsonl, csv, strict, keep_going;

@@ -2,11 +2,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const char *nnm_version(void) { return NNM_VERSION; }
 void nnm_free(void *memory) { free(memory); }
 
-static const char *base_name(const char *path) {
+/* The last part of a path; slashes at its end are cut off, for a folder may be written with one. */
+static const char *base_name(char *path) {
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') path[--length] = '\0';
   const char *slash = strrchr(path, '/');
   return slash && slash[1] ? slash + 1 : path;
 }
@@ -36,9 +40,26 @@ static nnm_status open_model(const char *path, const char *format, const nnm_map
   return NNM_OK;
 }
 
+/* A TensorFlow SavedModel is a folder; what is read is the graph in it. malloc'ed; NULL: path is none such. */
+static char *saved_model_in(const char *path) {
+  static const char name[] = "/saved_model.pb";
+  struct stat info;
+  if (stat(path, &info) || !S_ISDIR(info.st_mode)) return NULL;
+  char *file = malloc(strlen(path) + sizeof name);
+  if (!file) return NULL;
+  strcpy(file, path);
+  strcat(file, name);
+  if (!stat(file, &info)) return file;
+  free(file);
+  return NULL;
+}
+
 nnm_status nnm_model_read_file(const char *path, const char *format, nnm_model **out, nnm_error *error) {
   nnm_mapped_file file;
-  NNM_TRY(nnm_map_file(path, &file, error));
+  char *inside = saved_model_in(path);
+  nnm_status mapped = nnm_map_file(inside ? inside : path, &file, error);
+  free(inside);
+  NNM_TRY(mapped);
   nnm_status status = open_model(path, format, &file, file.data, file.size, out, error);
   if (status != NNM_OK) nnm_unmap_file(&file);
   return status;

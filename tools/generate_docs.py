@@ -20,8 +20,10 @@ REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DO
 LONG_NUMBER = re.compile(r"\d+\.\d{6,}")
 FORMATS = {
     "onnx": "ONNX, opset 7 to 24, weights present or not",
+    "tensorflow": "TensorFlow 1 and 2: frozen graph (`.pb`), SavedModel (folder or its `saved_model.pb`)",
     "tflite": "TensorFlow Lite, schema 3, quantised or not",
     "nnmeter-ir": "nn-Meter IR (JSON), read and written",
+    "nni-ir": "NNI's graph IR (Retiarii, JSON)",
     "benchmark": "one graph of the 26k benchmark (JSON), for training and accuracy",
 }
 DEVICES = {
@@ -52,7 +54,7 @@ def table(header, rows):
 
 
 def names(rows):
-    return textwrap.fill(", ".join(sorted({f"`{row[0]}`" for row in rows}, key=str.lower)), 118)
+    return textwrap.fill(", ".join(sorted({f"`{row[0]}`" for row in rows}, key=lambda name: (name.lower(), name))), 118)
 
 
 def sample(program, arguments):

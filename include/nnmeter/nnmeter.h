@@ -66,11 +66,11 @@ NNM_API const char *nnm_version(void);
 
 typedef struct nnm_model nnm_model;
 
-/* Formats this build reads, NULL-terminated: "onnx", "tflite", "nnmeter-ir", "benchmark". */
+/* Formats this build reads, NULL-terminated: "onnx", "tensorflow", "tflite", "nnmeter-ir", "benchmark", "nni-ir". */
 NNM_API const char *const *nnm_formats(void);
 
-/* Reads the structure of a model file; weights are skipped in place. format: one of nnm_formats(), or NULL to tell it
- * from the content (never from the extension). */
+/* Reads the structure of a model file; weights are skipped in place. A folder that holds a saved_model.pb is a
+ * TensorFlow SavedModel. format: one of nnm_formats(), or NULL to tell it from the content (never from the extension). */
 NNM_API nnm_status nnm_model_read_file(const char *path, const char *format, nnm_model **out, nnm_error *error);
 
 /* The same from memory. The bytes are borrowed: they must outlive the model. name stands in for the path in messages. */

@@ -16,6 +16,7 @@ enum {
   NNM_LIMIT_NAME_BYTES = 1 << 16,        /* one name */
   NNM_LIMIT_BLOCK_DEPTH = 64,            /* If/Loop/Scan bodies inside each other */
   NNM_LIMIT_FUNCTION_DEPTH = 32,         /* local functions calling each other */
+  NNM_LIMIT_NNI_NODES = 1 << 19,         /* nodes and edges of an NNI model, all its cells written out */
   NNM_LIMIT_JSON_DEPTH = 64,             /* nesting of a JSON document */
   NNM_LIMIT_FOLDED_ELEMENTS = 65536,     /* elements of a constant that shape inference computes with */
   NNM_LIMIT_KERNEL_MEMBERS = 4096,       /* nodes in one kernel */

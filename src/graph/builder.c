@@ -251,6 +251,10 @@ nnm_status nnm_graph_builder_input(nnm_graph_builder *builder, nnm_tensor_id id,
   return add_port(builder, id, false, error);
 }
 
+void nnm_graph_builder_set_alias(nnm_graph_builder *builder, nnm_tensor_id id, const char *alias) {
+  builder->graph->tensors[id].alias = alias;
+}
+
 nnm_status nnm_graph_builder_output(nnm_graph_builder *builder, nnm_tensor_id id, nnm_error *error) {
   if (!builder->current) builder->graph->tensors[id].flags |= NNM_TENSOR_OUTPUT;
   return add_port(builder, id, true, error);
@@ -300,7 +304,10 @@ nnm_status nnm_graph_builder_node(nnm_graph_builder *builder, const nnm_node *te
   node.outputs = nnm_arena_copy(&graph->arena, template->outputs, template->output_count, sizeof *node.outputs);
   node.attributes =
       nnm_arena_copy(&graph->arena, template->attributes, template->attribute_count, sizeof *node.attributes);
-  if (!node.inputs || !node.outputs || !node.attributes) return nnm_fail_memory(error);
+  if (template->listed)
+    node.listed = nnm_arena_copy(&graph->arena, template->listed, template->listed_count, sizeof *node.listed);
+  if (!node.inputs || !node.outputs || !node.attributes || (template->listed && !node.listed))
+    return nnm_fail_memory(error);
   nnm_node_id id = graph->node_count;
   for (uint32_t i = 0; i < node.output_count; i++) {
     if (node.outputs[i] < 0) continue;

@@ -49,6 +49,9 @@ nnm_status nnm_graph_builder_output(nnm_graph_builder *builder, nnm_tensor_id te
 nnm_status nnm_graph_builder_weight(nnm_graph_builder *builder, nnm_tensor_id tensor, const nnm_constant *constant,
                                     nnm_error *error);
 
+/* Another name for an input, interned by the caller. */
+void nnm_graph_builder_set_alias(nnm_graph_builder *builder, nnm_tensor_id tensor, const char *alias);
+
 /* Adds a node to the current block. `node` is a template: name, type, domain interned by the caller; inputs, outputs
  * and attributes are copied (their contents stay in the arena); block is set here. Two nodes that write one tensor are
  * an error. Block attributes must name closed blocks that no node owns yet. */

@@ -72,6 +72,7 @@ typedef struct nnm_tensor {
   nnm_node_id producer;       /* -1: input or weight */
   nnm_block_id block;
   const nnm_constant *constant; /* non-NULL only with NNM_TENSOR_WEIGHT */
+  const char *alias;            /* a model input's other name: what a signature calls it; NULL: none */
 } nnm_tensor;
 
 typedef enum nnm_attribute_kind {
@@ -120,6 +121,9 @@ typedef struct nnm_node {
   uint32_t input_count, output_count, attribute_count;
   const nnm_tensor_id *inputs, *outputs;
   const nnm_attribute *attributes;
+  /* The inputs as the file lists them, where a reader has left some out or moved them; listed NULL: they are `inputs`. */
+  const nnm_tensor_id *listed;
+  uint32_t listed_count;
 } nnm_node;
 
 typedef struct nnm_block {

@@ -316,7 +316,8 @@ static nnm_status make_output_shapes(conversion *c, nnm_node_id id, nnm_ir_node 
 static const char *type_of(const conversion *c, const nnm_node *node) {
   if (strcmp(c->graph->format, "tflite") != 0 || node->op == NNM_OP_UNKNOWN) return node->type;
   if (node->op == NNM_OP_CONV) return nnm_attribute_int(node, "depthwise", 0) ? "DepthwiseConv2dNative" : "Conv2D";
-  return nnm_op_name((nnm_op)node->op);
+  const char *name = nnm_op_name((nnm_op)node->op);
+  return strncmp(name, "tf.", 3) ? name : name + 3; /* our mark of names that ONNX uses otherwise */
 }
 
 static nnm_status make_node(conversion *c, nnm_node_id id, nnm_ir_node *out) {
@@ -345,6 +346,7 @@ static nnm_status convert(conversion *c, nnm_ir_names names) {
 
 nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir_names names, nnm_ir **out,
                              nnm_error *error) {
+  if (!strcmp(graph->format, "tensorflow")) return nnm_ir_from_frozen(graph, shapes, out, error);
   nnm_ir *ir = calloc(1, sizeof *ir);
   if (!ir) return nnm_fail_memory(error);
   ir->strings.arena = &ir->arena;

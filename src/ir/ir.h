@@ -39,15 +39,18 @@ typedef struct nnm_ir {
 void nnm_ir_free(nnm_ir *ir); /* NULL is fine */
 
 nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nnm_error *error);
+/* The same for a document that is parsed already, which it takes over, also on failure. */
+nnm_status nnm_ir_of_document(json_t *document, nnm_ir **out, nnm_error *error);
 typedef enum nnm_ir_names {
   NNM_IR_NAMED,  /* a whole document, to be printed */
   NNM_IR_UNNAMED /* without the names of nodes, inbounds and outbounds: kernel detection needs none */
 } nnm_ir_names;
 
-/* As the old tool's ONNX converter would make it (see docs/differences.md for where we are right instead). graph and
- * shapes must outlive the IR. */
+/* As the old tool's converter of ONNX or of frozen TensorFlow graphs would make it (see docs/differences.md for where we
+ * are right instead). graph and shapes must outlive the IR. */
 nnm_status nnm_ir_from_graph(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir_names names, nnm_ir **out,
                              nnm_error *error);
+nnm_status nnm_ir_from_frozen(const nnm_graph *graph, const nnm_shapes *shapes, nnm_ir **out, nnm_error *error);
 /* JSON text with indent 4 and keys sorted at every level, byte for byte as Python's json writes it; malloc'ed. */
 nnm_status nnm_ir_print(const nnm_ir *ir, char **out, nnm_error *error);
 /* The graph for our own mode; notes in the IR's nodes which graph node is which (graph_nodes). */

@@ -177,13 +177,22 @@ static nnm_status read_document(nnm_ir *ir, nnm_error *error) {
   return resolve_inbounds(ir, error);
 }
 
-nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nnm_error *error) {
+nnm_status nnm_ir_of_document(json_t *document, nnm_ir **out, nnm_error *error) {
   nnm_ir *ir = calloc(1, sizeof *ir);
-  if (!ir) return nnm_fail_memory(error);
+  if (!ir) {
+    json_decref(document);
+    return nnm_fail_memory(error);
+  }
   ir->strings.arena = &ir->arena;
-  nnm_status status = nnm_json_parse_unique(data, size, &ir->document, error);
-  if (status == NNM_OK) status = read_document(ir, error);
+  ir->document = document;
+  nnm_status status = read_document(ir, error);
   if (status == NNM_OK) *out = ir;
   else nnm_ir_free(ir);
   return status;
+}
+
+nnm_status nnm_ir_parse(const unsigned char *data, size_t size, nnm_ir **out, nnm_error *error) {
+  json_t *document = NULL;
+  NNM_TRY(nnm_json_parse_unique(data, size, &document, error));
+  return nnm_ir_of_document(document, out, error);
 }

@@ -97,6 +97,7 @@ static bool is_view_node(const nnm_kernel_search *d, const nnm_node *node) {
   case NNM_OP_EXPAND:
   case NNM_OP_TILE:
   case NNM_OP_SLICE:
+  case NNM_OP_SLICE_BY_SIZE:
   case NNM_OP_STRIDED_SLICE:
   case NNM_OP_PAD: return same_dims(in, out);
   case NNM_OP_SPLIT: return node->output_count == 1;

@@ -169,6 +169,7 @@ static nnm_status count_turns(nnm_inference *inference, const nnm_node *node, in
 /* The body's condition may end the loop before the trip count does. */
 static nnm_status look_at_condition(nnm_inference *inference, const nnm_node *node, const nnm_block *body,
                                     int64_t turns, bool known, nnm_error *error) {
+  if (nnm_attribute_int(node, "counted", 0)) return NNM_OK; /* TensorFlow's: the condition is the count */
   nnm_tensor_id condition = body->outputs[0];
   const nnm_value *value = nnm_tensor_value(inference, condition);
   bool goes_on = (value && value->count && nnm_value_float(value, 0) != 0) ||

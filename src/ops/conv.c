@@ -155,6 +155,20 @@ static void split_transposed_padding(nnm_window *out, int i, int64_t full, int64
   out->pad_end[i] = total - out->pad_begin[i];
 }
 
+/* TensorFlow gives the size of the whole output as an input, the fourth here, behind ONNX's bias; where its value is not
+ * known, the padding tells. */
+enum { SIZE_INPUT = 3 };
+
+static const int64_t *size_input(const nnm_inference *inference, const nnm_node *node, const nnm_window *window,
+                                 int64_t *size) {
+  if (node->op != NNM_OP_CONV_TRANSPOSE || !nnm_has_input(node, SIZE_INPUT)) return NULL;
+  const nnm_value *value = inference->shapes->values[node->inputs[SIZE_INPUT]];
+  size_t spatial = (size_t)window->spatial, skipped = node->layout == NNM_CHANNELS_FIRST ? 2 : 1;
+  if (!value || (value->count != spatial && value->count != spatial + 2)) return NULL;
+  for (size_t i = 0; i < spatial; i++) size[i] = nnm_value_int(value, value->count == spatial ? i : i + skipped);
+  return size;
+}
+
 static nnm_status transposed_output(const nnm_inference *inference, const nnm_node *node, nnm_window *out,
                                     nnm_error *error) {
   nnm_auto_pad pad;
@@ -165,6 +179,8 @@ static nnm_status transposed_output(const nnm_inference *inference, const nnm_no
   if (wanted_count == (size_t)out->spatial + 2) wanted += 2; /* some exporters list batch and channels as well */
   else if (wanted_count && wanted_count != (size_t)out->spatial)
     return nnm_fail_node(inference, node, error, "has %zu numbers in output_shape", wanted_count);
+  int64_t size[NNM_LIMIT_SPATIAL];
+  if (!wanted_count && (wanted = size_input(inference, node, out, size))) wanted_count = (size_t)out->spatial;
   if (extra_count && extra_count != (size_t)out->spatial)
     return nnm_fail_node(inference, node, error, "has %zu numbers in output_padding", extra_count);
   for (int i = 0; i < out->spatial; i++) {
@@ -212,25 +228,12 @@ nnm_status nnm_rule_conv(nnm_inference *inference, const nnm_node *node, nnm_err
   return known ? nnm_settle_window(inference, node, &window, error) : NNM_OK;
 }
 
-/* In TensorFlow the shape of the result may be computed by the model: then it is the fourth input. The window is that of
- * the padding's formula, which is what the shape was computed with, all but for the last few elements. */
-static void take_output_shape(nnm_inference *inference, const nnm_node *node, nnm_window *window) {
-  const nnm_value *shape = node->op == NNM_OP_CONV_TRANSPOSE ? nnm_input_value(inference, node, 3) : NULL;
-  if (!shape || shape->count != (size_t)window->spatial + 2) return;
-  for (int i = 0; i < window->spatial; i++) {
-    int64_t wanted = nnm_value_int(shape, (size_t)i + (node->layout == NNM_CHANNELS_LAST ? 1 : 2));
-    if (wanted > 0 && wanted <= NNM_LIMIT_DIMENSION) window->output[i] = wanted;
-  }
+nnm_status nnm_rule_conv_transpose(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  if (node->op == NNM_OP_CONV_TRANSPOSE)
+    (void)nnm_input_value(inference, node, SIZE_INPUT); /* a stored size is decoded when it is asked for */
+  return nnm_rule_conv(inference, node, error);
 }
 
-nnm_status nnm_rule_conv_transpose(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  nnm_window window = {0};
-  bool known = false;
-  NNM_TRY(nnm_conv_window(inference, node, &window, &known, error));
-  if (!known) return NNM_OK;
-  take_output_shape(inference, node, &window);
-  return nnm_settle_window(inference, node, &window, error);
-}
 nnm_status nnm_rule_nhwc_conv(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   return nnm_rule_conv(inference, node, error);
 }

@@ -38,16 +38,13 @@ static void bound_axis(nnm_slice *slice, int32_t axis, int64_t size, int64_t sta
 static nnm_status apply_bounds(nnm_inference *inference, const nnm_node *node, const nnm_shape *shape,
                                const int64_t *axes, const int64_t *starts, const int64_t *ends, const int64_t *steps,
                                size_t count, nnm_slice *out, nnm_error *error) {
-  bool by_size = nnm_attribute_int(node, "by_size", 0) != 0; /* TensorFlow gives sizes; -1: all that is left */
   for (size_t i = 0; i < count; i++) {
     int32_t axis = (int32_t)i;
     if (axes ? !nnm_resolve_axis(axes[i], shape->rank, &axis) : i >= (size_t)shape->rank)
       return fail_axis(inference, node, axes ? axes[i] : (int64_t)i, shape->rank, error);
     int64_t step = steps ? steps[i] : 1;
     if (!step) return nnm_fail_node(inference, node, error, "has a step of 0");
-    int64_t end = ends[i];
-    if (by_size && (end < 0 || !nnm_add_i64(starts[i], end, &end))) end = INT64_MAX;
-    bound_axis(out, axis, shape->dims[axis], starts[i], end, step);
+    bound_axis(out, axis, shape->dims[axis], starts[i], ends[i], step);
   }
   return NNM_OK;
 }
@@ -87,39 +84,101 @@ nnm_status nnm_rule_slice(nnm_inference *inference, const nnm_node *node, nnm_er
   return nnm_set_shape(inference, node, 0, nnm_shape_of_input(inference, node, 0)->rank, slice.length, error);
 }
 
-/* TensorFlow's masks: bit i of begin_mask, end_mask: no bound; shrink_axis_mask: one element, axis dropped;
- * new_axis_mask: a 1 inserted; ellipsis_mask: all axes not spoken of. */
-typedef struct strided_masks {
-  int64_t begin, end, shrink, added, ellipsis;
-  bool ends_are_sizes; /* counted from the start */
-} strided_masks;
-
-static bool has_bit(int64_t mask, size_t i) { return mask >> i & 1; }
-
-/* An axis of the input that becomes an axis of the result. */
-static void keep_axis(nnm_strided_slice *out, int32_t axis, int64_t length) {
-  out->axis[out->rank] = axis;
-  out->dims[out->rank++] = length;
+/* TensorFlow's Slice: where it begins, and how many elements; -1: all that are left. */
+nnm_status nnm_rule_slice_by_size(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
+  const int64_t *begin, *size;
+  size_t begins, sizes;
+  nnm_found found_begin = nnm_find_ints(inference, node, NULL, 1, &begin, &begins);
+  nnm_found found_size = nnm_find_ints(inference, node, NULL, 2, &size, &sizes);
+  if (!shape || found_size == NNM_ABSENT || found_begin == NNM_ABSENT) return NNM_OK;
+  if ((found_size == NNM_KNOWN && sizes != (size_t)shape->rank) ||
+      (found_begin == NNM_KNOWN && begins != (size_t)shape->rank))
+    return nnm_fail_node(inference, node, error, "has %zu sizes for %d dimensions", sizes, (int)shape->rank);
+  bool sized = found_size == NNM_KNOWN, guessed = !sized;
+  int64_t dims[NNM_LIMIT_RANK];
+  for (int32_t i = 0; i < shape->rank; i++) {
+    int64_t start = found_begin == NNM_KNOWN ? begin[i] : 0;
+    dims[i] = sized && size[i] != -1 ? size[i] : shape->dims[i] - start;
+    guessed = guessed || (sized && size[i] == -1 && found_begin != NNM_KNOWN);
+    if (start < 0 || start > shape->dims[i] || dims[i] < 0 || dims[i] > shape->dims[i] - start)
+      return nnm_fail_node(inference, node, error, "takes %lld elements from %lld on of dimension %d, which is %lld",
+                           (long long)dims[i], (long long)start, (int)i, (long long)shape->dims[i]);
+  }
+  if (guessed) {
+    nnm_mark_guessed(inference, node, 0);
+    NNM_TRY(nnm_note_node(inference, node, error, "where it cuts depends on the input data; nothing cut off assumed"));
+  }
+  return nnm_set_shape(inference, node, 0, shape->rank, dims, error);
 }
 
-static void bound_strided(nnm_strided_slice *out, const strided_masks *masks, size_t i, int32_t axis, int64_t size,
-                          int64_t start, int64_t end, int64_t step) {
-  nnm_slice slice;
-  if (has_bit(masks->shrink, i)) {
-    out->start[axis] = clamp(start < 0 ? start + size : start, 0, size ? size - 1 : 0);
-    out->step[axis] = 1;
+/* TensorFlow's masks: bit i of begin_mask, end_mask: no bound; shrink_axis_mask: one element, axis dropped;
+ * new_axis_mask: a 1 inserted; ellipsis_mask: all axes not spoken of. */
+typedef struct slice_masks {
+  int64_t begin, end, shrink, added, ellipsis;
+  bool ends_are_sizes; /* TFLite's "offset": counted from the start */
+} slice_masks;
+
+static slice_masks masks_of(const nnm_node *node) {
+  return (slice_masks){nnm_attribute_int(node, "begin_mask", 0),       nnm_attribute_int(node, "end_mask", 0),
+                       nnm_attribute_int(node, "shrink_axis_mask", 0), nnm_attribute_int(node, "new_axis_mask", 0),
+                       nnm_attribute_int(node, "ellipsis_mask", 0),    nnm_attribute_int(node, "offset", 0) != 0};
+}
+
+static void cut_axis(nnm_slice *cut, const slice_masks *masks, size_t i, int32_t axis, int64_t size, int64_t start,
+                     int64_t end, int64_t step) {
+  if (masks->shrink >> i & 1) {
+    cut->start[axis] = clamp(start < 0 ? start + size : start, 0, size ? size - 1 : 0);
+    cut->length[axis] = 1;
     return;
   }
   if (masks->ends_are_sizes && !nnm_add_i64(start, end, &end)) end = INT64_MAX;
-  if (has_bit(masks->begin, i)) start = step > 0 ? 0 : INT64_MAX;
-  if (has_bit(masks->end, i)) end = step > 0 ? INT64_MAX : INT64_MIN;
-  bound_axis(&slice, axis, size, start, end, step);
-  out->start[axis] = slice.start[axis];
-  out->step[axis] = slice.step[axis];
-  keep_axis(out, axis, slice.length[axis]);
+  if (masks->begin >> i & 1) start = step > 0 ? 0 : INT64_MAX;
+  if (masks->end >> i & 1) end = step > 0 ? INT64_MAX : INT64_MIN;
+  bound_axis(cut, axis, size, start, end, step);
 }
 
-nnm_status nnm_strided_ranges(nnm_inference *inference, const nnm_node *node, nnm_strided_slice *out, bool *known,
+static void add_axis(nnm_strided_cut *out, int32_t source, int64_t dim) {
+  out->source[out->rank] = source;
+  out->dims[out->rank++] = dim;
+}
+
+/* Axes that entry i, an ellipsis, stands for. */
+static size_t axes_of_ellipsis(const slice_masks *masks, size_t count, int32_t rank) {
+  size_t spoken = 0;
+  for (size_t i = 0; i < count; i++) spoken += (size_t)(!(masks->ellipsis >> i & 1) && !(masks->added >> i & 1));
+  return spoken < (size_t)rank ? (size_t)rank - spoken : 0;
+}
+
+static nnm_status cut_axes(nnm_inference *inference, const nnm_node *node, const nnm_shape *shape,
+                           const int64_t *starts, const int64_t *ends, const int64_t *steps, size_t count,
+                           nnm_strided_cut *out, nnm_error *error) {
+  slice_masks masks = masks_of(node);
+  int32_t axis = 0;
+  for (int32_t i = 0; i < shape->rank; i++)
+    out->cut.start[i] = 0, out->cut.step[i] = 1, out->cut.length[i] = shape->dims[i];
+  for (size_t i = 0; i < count; i++) {
+    if (masks.ellipsis >> i & 1) {
+      for (size_t skip = axes_of_ellipsis(&masks, count, shape->rank); skip > 0 && axis < shape->rank; skip--, axis++)
+        add_axis(out, axis, shape->dims[axis]);
+      continue;
+    }
+    if (masks.added >> i & 1) {
+      add_axis(out, -1, 1);
+      continue;
+    }
+    if (axis >= shape->rank) return fail_axis(inference, node, axis, shape->rank, error);
+    int64_t step = steps ? steps[i] : 1;
+    if (!step) return nnm_fail_node(inference, node, error, "has a step of 0");
+    cut_axis(&out->cut, &masks, i, axis, shape->dims[axis], starts[i], ends[i], step);
+    if (!(masks.shrink >> i & 1)) add_axis(out, axis, out->cut.length[axis]);
+    axis++;
+  }
+  for (; axis < shape->rank; axis++) add_axis(out, axis, shape->dims[axis]);
+  return NNM_OK;
+}
+
+nnm_status nnm_strided_cut_of(nnm_inference *inference, const nnm_node *node, nnm_strided_cut *out, bool *known,
                               nnm_error *error) {
   const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
   const int64_t *starts, *ends, *steps;
@@ -131,44 +190,30 @@ nnm_status nnm_strided_ranges(nnm_inference *inference, const nnm_node *node, nn
   if (found_steps == NNM_DEPENDS_ON_DATA || count != end_count || (found_steps == NNM_KNOWN && step_count != count) ||
       count > NNM_LIMIT_RANK)
     return NNM_OK;
-  strided_masks masks = {nnm_attribute_int(node, "begin_mask", 0),       nnm_attribute_int(node, "end_mask", 0),
-                         nnm_attribute_int(node, "shrink_axis_mask", 0), nnm_attribute_int(node, "new_axis_mask", 0),
-                         nnm_attribute_int(node, "ellipsis_mask", 0),    nnm_attribute_int(node, "offset", 0) != 0};
-  size_t spoken = 0; /* axes of the input that are */
-  for (size_t i = 0; i < count; i++) spoken += !has_bit(masks.added, i) && !has_bit(masks.ellipsis, i);
-  out->rank = 0;
-  int32_t axis = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (has_bit(masks.ellipsis, i)) {
-      for (size_t skip = spoken; skip < (size_t)shape->rank && axis < shape->rank; skip++, axis++) {
-        out->start[axis] = 0, out->step[axis] = 1;
-        keep_axis(out, axis, shape->dims[axis]);
-      }
-      continue;
-    }
-    if (has_bit(masks.added, i)) {
-      keep_axis(out, -1, 1);
-      continue;
-    }
-    if (axis >= shape->rank) return fail_axis(inference, node, axis, shape->rank, error);
-    int64_t step = found_steps == NNM_KNOWN ? steps[i] : 1;
-    if (!step) return nnm_fail_node(inference, node, error, "has a step of 0");
-    bound_strided(out, &masks, i, axis, shape->dims[axis], starts[i], ends[i], step);
-    axis++;
-  }
-  for (; axis < shape->rank; axis++) {
-    out->start[axis] = 0, out->step[axis] = 1;
-    keep_axis(out, axis, shape->dims[axis]);
-  }
+  NNM_TRY(cut_axes(inference, node, shape, starts, ends, found_steps == NNM_KNOWN ? steps : NULL, count, out, error));
   *known = true;
   return NNM_OK;
 }
 
+/* Where it cuts is not known: axes that are dropped, or kept whole, still are. */
+static nnm_status guess_strided_slice(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0), *listed = nnm_shape_of_input(inference, node, 1);
+  nnm_strided_cut cut = {.rank = 0};
+  int64_t zeros[NNM_LIMIT_RANK] = {0}, ends[NNM_LIMIT_RANK];
+  if (!shape || !listed || listed->rank != 1 || listed->dims[0] > NNM_LIMIT_RANK) return NNM_OK;
+  for (int i = 0; i < NNM_LIMIT_RANK; i++) ends[i] = INT64_MAX;
+  NNM_TRY(cut_axes(inference, node, shape, zeros, ends, NULL, (size_t)listed->dims[0], &cut, error));
+  nnm_mark_guessed(inference, node, 0);
+  NNM_TRY(nnm_note_node(inference, node, error, "where it cuts depends on the input data; nothing cut off assumed"));
+  return nnm_set_shape(inference, node, 0, cut.rank, cut.dims, error);
+}
+
 nnm_status nnm_rule_strided_slice(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  nnm_strided_slice slice;
+  nnm_strided_cut cut = {.rank = 0};
   bool known = false;
-  NNM_TRY(nnm_strided_ranges(inference, node, &slice, &known, error));
-  return known ? nnm_set_shape(inference, node, 0, slice.rank, slice.dims, error) : NNM_OK;
+  NNM_TRY(nnm_strided_cut_of(inference, node, &cut, &known, error));
+  if (!known) return guess_strided_slice(inference, node, error);
+  return nnm_set_shape(inference, node, 0, cut.rank, cut.dims, error);
 }
 
 nnm_status nnm_rule_gather(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
@@ -177,12 +222,11 @@ nnm_status nnm_rule_gather(nnm_inference *inference, const nnm_node *node, nnm_e
   int32_t axis;
   if (!nnm_resolve_axis(nnm_attribute_int(node, "axis", 0), data->rank, &axis))
     return fail_axis(inference, node, nnm_attribute_int(node, "axis", 0), data->rank, error);
-  int64_t dims[2 * NNM_LIMIT_RANK], batch = nnm_attribute_int(node, "batch_dims", 0);
-  if (batch < 0) batch += indices->rank;
-  if (batch < 0 || batch > indices->rank || batch > axis)
-    return nnm_fail_node(inference, node, error, "has %lld batch dimensions for indices of %d", (long long)batch,
-                         (int)indices->rank);
+  int64_t batch = nnm_attribute_int(node, "batch_dims", 0), dims[2 * NNM_LIMIT_RANK]; /* TensorFlow's */
   int32_t rank = 0;
+  if (batch < 0) batch += indices->rank;
+  if (batch < 0 || batch > axis || batch > indices->rank)
+    return nnm_fail_node(inference, node, error, "has %lld batch dimensions for axis %d", (long long)batch, (int)axis);
   for (int32_t i = 0; i < axis; i++) dims[rank++] = data->dims[i];
   for (int32_t i = (int32_t)batch; i < indices->rank; i++) dims[rank++] = indices->dims[i];
   for (int32_t i = axis + 1; i < data->rank; i++) dims[rank++] = data->dims[i];

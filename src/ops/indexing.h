@@ -14,16 +14,14 @@ typedef struct nnm_slice {
 nnm_status nnm_slice_ranges(nnm_inference *inference, const nnm_node *node, nnm_slice *out, bool *known,
                             nnm_error *error);
 
-/* TensorFlow's StridedSlice, which may drop and insert axes as well. */
-typedef struct nnm_strided_slice {
-  int64_t start[NNM_LIMIT_RANK], step[NNM_LIMIT_RANK]; /* by axis of the input */
-  int32_t rank;                                        /* of the result */
+/* What TensorFlow's StridedSlice takes: output axis i is input axis source[i] (-1: a new axis), the input's axes are cut
+ * as `cut` says; an axis that is dropped has one element left there. */
+typedef struct nnm_strided_cut {
+  nnm_slice cut;
+  int32_t rank, source[2 * NNM_LIMIT_RANK];
   int64_t dims[2 * NNM_LIMIT_RANK];
-  int32_t axis[2 * NNM_LIMIT_RANK]; /* by axis of the result: that of the input, or -1 for an inserted one */
-} nnm_strided_slice;
-
-/* *known stays false when an input shape or a bound is missing. */
-nnm_status nnm_strided_ranges(nnm_inference *inference, const nnm_node *node, nnm_strided_slice *out, bool *known,
+} nnm_strided_cut;
+nnm_status nnm_strided_cut_of(nnm_inference *inference, const nnm_node *node, nnm_strided_cut *out, bool *known,
                               nnm_error *error);
 
 #endif

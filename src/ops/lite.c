@@ -12,34 +12,6 @@ nnm_status nnm_rule_declared(nnm_inference *inference, const nnm_node *node, nnm
   return NNM_OK;
 }
 
-/* What stands for a variable or a table is no tensor; it counts as a scalar. */
-nnm_status nnm_rule_lite_handle(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  return nnm_set_shape(inference, node, 0, 0, NULL, error);
-}
-
-/* One row for each element that is true: where it stands. */
-nnm_status nnm_rule_lite_where(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
-  if (!shape) return NNM_OK;
-  nnm_set_dtype(inference, node, 0, NNM_DTYPE_I64);
-  int64_t rows = nnm_shape_elements(*shape);
-  nnm_mark_guessed(inference, node, 0);
-  NNM_TRY(nnm_note_node(inference, node, error,
-                        "how many elements are true depends on the input data; all %lld assumed", (long long)rows));
-  return nnm_set_shape(inference, node, 0, 2, (int64_t[]){rows, shape->rank}, error);
-}
-
-/* Boxes chosen, with scores in the second version, padded to the most there may be; and how many they are. */
-nnm_status nnm_rule_lite_non_max_suppression(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  const int64_t *most;
-  size_t count;
-  nnm_set_dtype(inference, node, 0, NNM_DTYPE_I32);
-  if (nnm_find_ints(inference, node, NULL, 2, &most, &count) != NNM_KNOWN || count != 1 || !node->output_count)
-    return NNM_OK;
-  for (uint32_t i = 0; i + 1 < node->output_count; i++) NNM_TRY(nnm_set_shape(inference, node, i, 1, most, error));
-  return nnm_set_shape(inference, node, node->output_count - 1, 0, NULL, error);
-}
-
 /* ---- recurrent layers */
 
 /* Input, then four matrices for the input and four for the state of before, one for each gate; the matrices of another

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NNM_OP_SLOTS = 1024 }; /* per table; a power of two, about three times the number of names */
+enum { NNM_OP_SLOTS = 2048 }; /* per table; a power of two, about three times the number of names */
 
 /* FNV-1a. Pass the result back in to hash a text in pieces. */
 static inline uint32_t nnm_op_hash(uint32_t hash, const char *text, size_t length) {

@@ -90,10 +90,12 @@ nnm_status nnm_rule_split(nnm_inference *inference, const nnm_node *node, nnm_er
   if (count && count != node->output_count)
     return nnm_fail_node(inference, node, error, "has %zu sizes for %u outputs", count, (unsigned)node->output_count);
   int64_t dims[NNM_LIMIT_RANK], whole = shape->dims[axis], left = whole;
-  int64_t part = nnm_divide_up(whole, node->output_count);
+  int64_t part = nnm_divide_up(whole, node->output_count), spoken = 0;
+  for (size_t i = 0; i < count; i++) spoken += sizes[i] > 0 && sizes[i] <= whole ? sizes[i] : 0;
   memcpy(dims, shape->dims, (size_t)shape->rank * sizeof *dims);
   for (uint32_t i = 0; i < node->output_count; i++) {
     dims[axis] = count ? sizes[i] : part < left ? part : left;
+    if (count && sizes[i] == -1) dims[axis] = whole - spoken; /* TensorFlow: the rest */
     if (dims[axis] < 0 || dims[axis] > left) break;
     left -= dims[axis];
     nnm_set_dtype(inference, node, i, nnm_input_dtype(inference, node, 0));

@@ -48,6 +48,8 @@ nnm_op nnm_op_of_onnx(const char *domain, const char *type) {
   return look_up(onnx_slots, domain, type);
 }
 
+nnm_op nnm_op_of_graph_def(const char *type) { return look_up(tensorflow_slots, "", type); }
+
 nnm_op nnm_op_of_tensorflow(const char *type) {
   nnm_op op = look_up(tensorflow_slots, "", type);
   return op != NNM_OP_UNKNOWN ? op : nnm_op_of_onnx("", type);

@@ -31,6 +31,7 @@ typedef enum nnm_work {
 
 nnm_op nnm_op_of_onnx(const char *domain, const char *type); /* NNM_OP_UNKNOWN for a custom operator */
 nnm_op nnm_op_of_tensorflow(const char *type);               /* also the names used in nn-Meter IR */
+nnm_op nnm_op_of_graph_def(const char *type);                /* TensorFlow's names and no others */
 const char *nnm_op_name(nnm_op op);                          /* our name: the ONNX one where there is one */
 nnm_work nnm_op_work(nnm_op op);
 

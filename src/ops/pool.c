@@ -99,6 +99,30 @@ nnm_status nnm_rule_global_pool(nnm_inference *inference, const nnm_node *node, 
   return nnm_set_shape(inference, node, 0, image->rank, dims, error);
 }
 
+/* torch gives the size of the result; the windows follow from it and overlap by less than one where they do not fit. */
+nnm_status nnm_rule_adaptive_pool(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  const nnm_shape *image = nnm_shape_of_input(inference, node, 0);
+  nnm_window window = {0};
+  size_t count;
+  const int64_t *sizes = nnm_attribute_ints(node, "output_size", &count);
+  if (!image) return NNM_OK;
+  NNM_TRY(nnm_window_image(inference, node, image, &window, error));
+  if (count != (size_t)window.spatial)
+    return nnm_fail_node(inference, node, error, "has %zu numbers in output_size for %d spatial dimensions", count,
+                         window.spatial);
+  window.group = window.output_channels = window.input_channels;
+  for (int i = 0; i < window.spatial; i++) {
+    if (sizes[i] < 0 || sizes[i] > NNM_LIMIT_DIMENSION)
+      return nnm_fail_node(inference, node, error, "has an output_size of %lld", (long long)sizes[i]);
+    window.output[i] = sizes[i] ? sizes[i] : window.input[i]; /* 0: as it is */
+    window.dilation[i] = 1;
+    window.stride[i] = window.input[i] > window.output[i] ? window.input[i] / window.output[i] : 1;
+    window.kernel[i] = nnm_divide_up(window.input[i], window.output[i]);
+    if (window.kernel[i] < 1) window.kernel[i] = 1;
+  }
+  return nnm_settle_window(inference, node, &window, error);
+}
+
 nnm_status nnm_rule_max_unpool(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   const nnm_shape *image = nnm_shape_of_input(inference, node, 0);
   if (!image) return NNM_OK;

@@ -21,6 +21,9 @@ static nnm_status count_directions(const nnm_inference *inference, const nnm_nod
 /* Weights are (directions, gates * hidden, inputs); the quantised layer has the last two the other way round. */
 nnm_status nnm_recurrence_of(const nnm_inference *inference, const nnm_node *node, nnm_recurrence *out, bool *known,
                              nnm_error *error) {
+  nnm_shape_rule rule = nnm_op_shape_rule(node->op);
+  if (rule == nnm_rule_lite_layer) return NNM_OK; /* as many matrices as inputs: lite.c */
+  if (rule != nnm_rule_lstm && rule != nnm_rule_gru) return nnm_block_recurrence_of(inference, node, out, known, error);
   const nnm_shape *sequence = nnm_shape_of_input(inference, node, 0), *weight = nnm_shape_of_input(inference, node, 1);
   if (!sequence || (nnm_has_input(node, 1) && !weight)) return NNM_OK;
   if (sequence->rank != 3 || (weight && weight->rank != 3))

@@ -12,5 +12,8 @@ typedef struct nnm_recurrence {
 /* *known stays false when an input shape is missing. Reads no values. */
 nnm_status nnm_recurrence_of(const nnm_inference *inference, const nnm_node *node, nnm_recurrence *out, bool *known,
                              nnm_error *error);
+/* The same for TensorFlow's operators (tf_recurrent.c). */
+nnm_status nnm_block_recurrence_of(const nnm_inference *inference, const nnm_node *node, nnm_recurrence *out,
+                                   bool *known, nnm_error *error);
 
 #endif

@@ -136,6 +136,7 @@ void nnm_mark_guessed(nnm_inference *inference, const nnm_node *node, uint32_t o
 static nnm_status sequence_shape(nnm_inference *inference, const nnm_node *node, uint32_t output,
                                  const nnm_sequence *sequence, nnm_error *error) {
   nnm_tensor_id tensor = output_of(node, output);
+  if (sequence->is_list) return nnm_set_shape(inference, node, output, 0, NULL, error);
   if (sequence->count == 0) return nnm_set_shape(inference, node, output, 1, (int64_t[]){0}, error);
   int64_t total = 0;
   bool alike = true;

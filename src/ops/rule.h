@@ -16,6 +16,8 @@ typedef struct nnm_sequence {
   int64_t count;          /* items; -1: unknown */
   const nnm_shape *items; /* count entries; one entry that stands for all when count is -1 */
   nnm_dtype dtype;
+  bool is_list;   /* one of TensorFlow's: what goes from node to node is a handle, a scalar; items perhaps of rank -1 */
+  int64_t length; /* of a list; -1: unknown */
 } nnm_sequence;
 
 typedef struct nnm_inference nnm_inference;

@@ -27,12 +27,12 @@ nnm_status nnm_rule_sequence_construct(nnm_inference *inference, const nnm_node 
     if (!shape) return NNM_OK;
     items[i] = *shape;
   }
-  nnm_sequence sequence = {node->input_count, items, nnm_input_dtype(inference, node, 0)};
+  nnm_sequence sequence = {.count = node->input_count, .items = items, .dtype = nnm_input_dtype(inference, node, 0)};
   return nnm_set_sequence(inference, node, 0, &sequence, error);
 }
 
 nnm_status nnm_rule_sequence_empty(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  nnm_sequence sequence = {0, NULL, nnm_dtype_of_onnx(nnm_attribute_int(node, "dtype", 1))};
+  nnm_sequence sequence = {.count = 0, .items = NULL, .dtype = nnm_dtype_of_onnx(nnm_attribute_int(node, "dtype", 1))};
   return nnm_set_sequence(inference, node, 0, &sequence, error);
 }
 
@@ -64,7 +64,7 @@ nnm_status nnm_rule_sequence_insert(nnm_inference *inference, const nnm_node *no
   if (!items) return fail_long(inference, node, error);
   if (!known) position = old->count;
   for (int64_t i = 0; i <= old->count; i++) items[i] = i == position ? *added : old->items[i - (i > position)];
-  nnm_sequence sequence = {old->count + 1, items, nnm_input_dtype(inference, node, 1)};
+  nnm_sequence sequence = {.count = old->count + 1, .items = items, .dtype = nnm_input_dtype(inference, node, 1)};
   return nnm_set_sequence(inference, node, 0, &sequence, error);
 }
 
@@ -79,7 +79,7 @@ nnm_status nnm_rule_sequence_erase(nnm_inference *inference, const nnm_node *nod
   if (!items) return fail_long(inference, node, error);
   if (!known) position = old->count - 1;
   for (int64_t i = 0; i + 1 < old->count; i++) items[i] = old->items[i + (i >= position)];
-  nnm_sequence sequence = {old->count - 1, items, old->dtype};
+  nnm_sequence sequence = {.count = old->count - 1, .items = items, .dtype = old->dtype};
   return nnm_set_sequence(inference, node, 0, &sequence, error);
 }
 
@@ -137,7 +137,7 @@ nnm_status nnm_rule_split_to_sequence(nnm_inference *inference, const nnm_node *
       if (j != axis || !drop) dims[rank++] = j == axis ? size : shape->dims[j];
     items[i] = (nnm_shape){rank, dims};
   }
-  nnm_sequence sequence = {parts, items, nnm_input_dtype(inference, node, 0)};
+  nnm_sequence sequence = {.count = parts, .items = items, .dtype = nnm_input_dtype(inference, node, 0)};
   return nnm_set_sequence(inference, node, 0, &sequence, error);
 }
 
@@ -201,7 +201,8 @@ nnm_status nnm_rule_sequence_map(nnm_inference *inference, const nnm_node *node,
     nnm_shape *items = shape->rank >= 0 ? new_items(inference, turns) : NULL;
     if (!items) continue;
     for (int64_t j = 0; j < turns; j++) items[j] = *shape;
-    nnm_sequence sequence = {first->count < 0 ? -1 : turns, items, inference->shapes->dtypes[body->outputs[i]]};
+    nnm_sequence sequence = {
+        .count = first->count < 0 ? -1 : turns, .items = items, .dtype = inference->shapes->dtypes[body->outputs[i]]};
     NNM_TRY(nnm_set_sequence(inference, node, i, &sequence, error));
   }
   return NNM_OK;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define EXPORT_TORCH "export the model with torch.onnx.export and give the .onnx file"
-#define EXPORT_TENSORFLOW "convert the model with tf2onnx and give the .onnx file"
+#define EXPORT_TENSORFLOW "save the model as a TensorFlow SavedModel and give that folder"
 
 typedef struct signature {
   size_t offset;
@@ -54,7 +54,8 @@ static const signature signatures[] = {
               "looks like a program", "give a model file"),
     SIGNATURE(8, "{\"", "looks like a safetensors file, which holds weights but no graph",
               "give an ONNX export of the model"),
-    SIGNATURE(0, "\x08\x01\x12", "looks like a TensorFlow SavedModel or a Core ML model", EXPORT_TENSORFLOW),
+    SIGNATURE(0, "\x08\x01\x12", "looks like a Core ML model, or a TensorFlow SavedModel that is damaged",
+              "fetch it again, or give the model that it was made from"),
 };
 
 static const signature *find_signature(const unsigned char *data, size_t size) {
@@ -78,14 +79,6 @@ static bool is_text(const unsigned char *data, size_t size) {
   return size > 0;
 }
 
-/* A frozen TensorFlow graph is a row of nodes: field 1, whose own field 1 (the name) comes first. */
-static bool is_frozen_graph(const unsigned char *data, size_t size) {
-  if (size < 8 || data[0] != 0x0a) return false;
-  size_t at = 1;
-  while (at < 5 && data[at] >= 0x80) at++;
-  return data[at + 1] == 0x0a;
-}
-
 bool nnm_is_json(const unsigned char *data, size_t size) {
   unsigned char first = first_byte(data, size);
   return first == '{' || first == '[';
@@ -93,15 +86,23 @@ bool nnm_is_json(const unsigned char *data, size_t size) {
 
 static signature recognise(const unsigned char *data, size_t size) {
   const signature *row = find_signature(data, size);
+  bool is_tensorflow = nnm_reader_tensorflow.probe(data, size) == 2;
   if (!size) return (signature){.is = "is empty", .remedy = "fetch or export it again"};
+  if (is_tensorflow)
+    return (signature){.is = "looks like a TensorFlow model",
+                       .remedy = "give it with --tensorflow, or as a file alone"};
   if (row) return *row;
   if (nnm_reader_onnx.probe(data, size) == 2)
     return (signature){.is = "looks like an ONNX model", .remedy = "give it with --onnx, or as a file alone"};
+  if (nnm_reader_nni_ir.probe(data, size) == 2)
+    return (signature){.is = "looks like NNI's graph IR", .remedy = "give it with --nni-ir, or as a file alone"};
+  if (nnm_reader_benchmark.probe(data, size) == 2)
+    return (signature){.is = "looks like a graph of the 26k benchmark", .remedy = "give it as a file alone"};
+  if (nnm_reader_nnmeter_ir.probe(data, size) == 2)
+    return (signature){.is = "looks like nn-Meter IR", .remedy = "give it with --nn-meter-ir, or as a file alone"};
   if (nnm_is_json(data, size))
     return (signature){.is = "looks like JSON",
                        .remedy = "give an .onnx file, or an nn-Meter IR file (one object with a key for each node)"};
-  if (is_frozen_graph(data, size))
-    return (signature){.is = "looks like a frozen TensorFlow graph", .remedy = EXPORT_TENSORFLOW};
   if (is_text(data, size)) return (signature){.is = "looks like plain text", .remedy = "give an .onnx file"};
   return (signature){.is = "is damaged, or of a kind that is not known here",
                      .remedy = "fetch it again, or export the model to ONNX"};

@@ -5,7 +5,8 @@
 
 static nnm_status read_ir(const unsigned char *data, size_t size, nnm_graph **graph, nnm_ir **ir, nnm_error *error) {
   nnm_ir *document = NULL;
-  if (!nnm_is_json(data, size)) return nnm_fail_content(error, nnm_reader_nnmeter_ir.name, data, size);
+  if (!nnm_is_json(data, size) || nnm_reader_nni_ir.probe(data, size) == 2)
+    return nnm_fail_content(error, nnm_reader_nnmeter_ir.name, data, size);
   NNM_TRY(nnm_ir_parse(data, size, &document, error));
   nnm_status status = nnm_ir_to_graph(document, graph, error);
   if (status == NNM_OK) *ir = document;

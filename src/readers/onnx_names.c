@@ -3,59 +3,23 @@
 #include "base/limits.h"
 #include "readers/onnx_reader.h"
 
-/* The length of the character at text, 0 when it is no UTF-8 or NUL. */
-static size_t character_length(const unsigned char *text, size_t left) {
-  return *text ? nnm_utf8_length((const char *)text, left) : 0;
-}
-
-/* Eight bytes, all of them ASCII and none NUL. */
-static bool is_plain(const unsigned char *text) {
-  uint64_t word;
-  memcpy(&word, text, sizeof word);
-  return !(((word - UINT64_C(0x0101010101010101)) | word) & UINT64_C(0x8080808080808080));
-}
-
-static bool is_utf8(const unsigned char *text, size_t size) {
-  size_t start = 0;
-  while (size - start >= 8 && is_plain(text + start)) start += 8;
-  if (size >= 8 && size - start < 8 && is_plain(text + size - 8)) return true;
-  for (size_t at = start; at < size;) {
-    size_t length = text[at] < 0x80 && text[at] ? 1 : character_length(text + at, size - at);
-    if (!length) return false;
-    at += length;
-  }
-  return true;
-}
-
-/* Checks a name without keeping it. */
-static nnm_status check_name(onnx_reader *reader, const nnm_wire_field *field) {
-  if (field->size > NNM_LIMIT_NAME_BYTES)
-    return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
-                         "a name of %zu bytes; the limit is %d: shorten it, or export the model again", field->size,
-                         NNM_LIMIT_NAME_BYTES);
-  if (!is_utf8(field->bytes, field->size))
-    return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, field->bytes,
-                         "a name that is not UTF-8 text; the file is damaged: fetch or export it again");
-  return nnm_wire_spend(&reader->file, field->size / 8);
-}
-
 static nnm_status intern(onnx_reader *reader, const char *text, size_t length, const char **out) {
   *out = nnm_graph_builder_intern(reader->builder, length ? text : "", length);
   return *out ? NNM_OK : nnm_fail_memory(reader->file.error);
 }
 
 nnm_status nnm_onnx_name(onnx_reader *reader, const nnm_wire_field *field, const char **out) {
-  NNM_TRY(check_name(reader, field));
+  NNM_TRY(nnm_wire_check_name(&reader->file, field));
   return intern(reader, (const char *)field->bytes, field->size, out);
 }
 
 nnm_status nnm_onnx_text(onnx_reader *reader, const nnm_wire_field *field, const char **out) {
   size_t size = field->size < NNM_LIMIT_NAME_BYTES ? field->size : NNM_LIMIT_NAME_BYTES;
   NNM_TRY(nnm_wire_spend(&reader->file, size / 8));
-  if (is_utf8(field->bytes, size)) return intern(reader, (const char *)field->bytes, size, out);
+  if (nnm_wire_is_utf8(field->bytes, size)) return intern(reader, (const char *)field->bytes, size, out);
   reader->name.length = 0;
   for (size_t at = 0; at < size;) {
-    size_t length = character_length(field->bytes + at, size - at);
+    size_t length = nnm_wire_character(field->bytes + at, size - at);
     nnm_text_add_bytes(&reader->name, length ? (const char *)field->bytes + at : "?", length ? length : 1);
     at += length ? length : 1;
   }
@@ -65,7 +29,7 @@ nnm_status nnm_onnx_text(onnx_reader *reader, const nnm_wire_field *field, const
 
 nnm_status nnm_onnx_scoped_name(onnx_reader *reader, const nnm_wire_field *field, const char **out) {
   if (!reader->scope || !field->size) return nnm_onnx_name(reader, field, out);
-  NNM_TRY(check_name(reader, field));
+  NNM_TRY(nnm_wire_check_name(&reader->file, field));
   size_t prefix = strlen(reader->scope->prefix);
   if (prefix + field->size > NNM_LIMIT_NAME_BYTES)
     return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,

@@ -15,7 +15,8 @@ typedef struct nnm_reader {
   nnm_status (*read)(const unsigned char *data, size_t size, nnm_graph **graph, nnm_ir **ir, nnm_error *error);
 } nnm_reader;
 
-extern const nnm_reader nnm_reader_onnx, nnm_reader_tflite, nnm_reader_nnmeter_ir, nnm_reader_benchmark;
+extern const nnm_reader nnm_reader_onnx, nnm_reader_tensorflow, nnm_reader_tflite, nnm_reader_nnmeter_ir,
+    nnm_reader_benchmark, nnm_reader_nni_ir;
 
 /* format NULL: by content. */
 nnm_status nnm_find_reader(const char *format, const unsigned char *data, size_t size, const nnm_reader **out,

@@ -4,7 +4,9 @@
 #include "readers/reader.h"
 
 /* The one table of formats: a new one is a row here and a file beside this one. */
-#define READERS(row) row(onnx, "onnx") row(tflite, "tflite") row(nnmeter_ir, "nnmeter-ir") row(benchmark, "benchmark")
+#define READERS(row)                                                                                  \
+  row(onnx, "onnx") row(tensorflow, "tensorflow") row(tflite, "tflite") row(nnmeter_ir, "nnmeter-ir") \
+      row(benchmark, "benchmark") row(nni_ir, "nni-ir")
 
 #define READER_POINTER(id, name) &nnm_reader_##id,
 #define READER_NAME(id, name) name,

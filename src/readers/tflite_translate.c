@@ -176,8 +176,6 @@ nnm_status nnm_tflite_split_v(tflite_node *x) {
   return nnm_tflite_take_inputs(x, (const int[]){0}, 1);
 }
 
-nnm_status nnm_tflite_slice(tflite_node *x) { return nnm_tflite_put_int(x, "by_size", 1); }
-
 nnm_status nnm_tflite_arg(tflite_node *x) {
   NNM_TRY(put_axis(x, 1));
   NNM_TRY(nnm_tflite_put_int(x, "keepdims", 0));
@@ -187,8 +185,8 @@ nnm_status nnm_tflite_arg(tflite_node *x) {
 /* The ids come first, then the table. */
 nnm_status nnm_tflite_embedding(tflite_node *x) { return nnm_tflite_take_inputs(x, (const int[]){1, 0}, 2); }
 
-/* The result has the shape of the keys, which come behind the table. */
-nnm_status nnm_tflite_find(tflite_node *x) { return nnm_tflite_take_inputs(x, (const int[]){1, 0, 2}, 3); }
+/* The lists are always as long as they may be. */
+nnm_status nnm_tflite_select_boxes(tflite_node *x) { return nnm_tflite_put_int(x, "pad_to_max_output_size", 1); }
 
 nnm_status nnm_tflite_multinomial(tflite_node *x) {
   int64_t samples;

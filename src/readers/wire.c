@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
+#include "base/text.h"
+
 enum { KEY_TYPE_BITS = 3, LARGEST_FIELD_NUMBER = (1 << 29) - 1 };
 
 nnm_status nnm_wire_fail(nnm_wire_file *file, nnm_status status, const unsigned char *at, const char *format, ...) {
@@ -120,4 +123,41 @@ bool nnm_wire_number(const nnm_wire_field *field, uint8_t element_type, size_t *
   *damaged |= !next;
   if (next) *at = (size_t)(next - field->bytes);
   return next != NULL;
+}
+
+/* ---- texts */
+
+/* The length of the character at text, 0 when it is no UTF-8 or NUL. */
+size_t nnm_wire_character(const unsigned char *text, size_t left) {
+  return *text ? nnm_utf8_length((const char *)text, left) : 0;
+}
+
+/* Eight bytes, all of them ASCII and none NUL. */
+static bool is_plain(const unsigned char *text) {
+  uint64_t word;
+  memcpy(&word, text, sizeof word);
+  return !(((word - UINT64_C(0x0101010101010101)) | word) & UINT64_C(0x8080808080808080));
+}
+
+bool nnm_wire_is_utf8(const unsigned char *text, size_t size) {
+  size_t start = 0;
+  while (size - start >= 8 && is_plain(text + start)) start += 8;
+  if (size >= 8 && size - start < 8 && is_plain(text + size - 8)) return true;
+  for (size_t at = start; at < size;) {
+    size_t length = text[at] < 0x80 && text[at] ? 1 : nnm_wire_character(text + at, size - at);
+    if (!length) return false;
+    at += length;
+  }
+  return true;
+}
+
+nnm_status nnm_wire_check_name(nnm_wire_file *file, const nnm_wire_field *field) {
+  if (field->size > NNM_LIMIT_NAME_BYTES)
+    return nnm_wire_fail(file, NNM_ERROR_LIMIT, field->bytes,
+                         "a name of %zu bytes; the limit is %d: shorten it, or export the model again", field->size,
+                         NNM_LIMIT_NAME_BYTES);
+  if (!nnm_wire_is_utf8(field->bytes, field->size))
+    return nnm_wire_fail(file, NNM_ERROR_FORMAT, field->bytes,
+                         "a name that is not UTF-8 text; the file is damaged: fetch or export it again");
+  return nnm_wire_spend(file, field->size / 8);
 }

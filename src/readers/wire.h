@@ -71,4 +71,10 @@ nnm_status nnm_wire_spend(nnm_wire_file *file, uint64_t steps);
 nnm_status nnm_wire_fail(nnm_wire_file *file, nnm_status status, const unsigned char *at, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Texts of the file: a name must be UTF-8 without NUL and not too long. nnm_wire_character gives the length of the
+ * character at text, 0 when it is none or NUL. */
+nnm_status nnm_wire_check_name(nnm_wire_file *file, const nnm_wire_field *field);
+bool nnm_wire_is_utf8(const unsigned char *text, size_t size);
+size_t nnm_wire_character(const unsigned char *text, size_t left);
+
 #endif

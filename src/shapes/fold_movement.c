@@ -58,12 +58,11 @@ const nnm_value *nnm_fold_shape(nnm_inference *inference, const nnm_node *node, 
   return made.value;
 }
 
-const nnm_value *nnm_fold_size(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
-  (void)output;
-  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
+const nnm_value *nnm_fold_shapes(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, output);
   nnm_new_value made;
-  if (!shape || count != 1 || !nnm_start_value(inference, 1, false, &made)) return NULL;
-  made.integers[0] = nnm_shape_elements(*shape);
+  if (!shape || count != (size_t)shape->rank || !nnm_start_value(inference, count, false, &made)) return NULL;
+  for (size_t i = 0; i < count; i++) made.integers[i] = shape->dims[i];
   return made.value;
 }
 
@@ -76,18 +75,40 @@ const nnm_value *nnm_fold_rank(nnm_inference *inference, const nnm_node *node, u
   return made.value;
 }
 
-/* The inputs are the dims of two shapes. */
+/* All zeros, or all ones, of the input's shape. */
+const nnm_value *nnm_fold_alike(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  nnm_new_value made;
+  int one = node->op == NNM_OP_ONES_LIKE;
+  bool is_float = nnm_is_float_dtype(inference->shapes->dtypes[node->outputs[output]]);
+  if (!nnm_start_value(inference, count, is_float, &made)) return NULL;
+  for (size_t i = 0; i < count; i++) {
+    if (is_float) made.numbers[i] = one;
+    else made.integers[i] = one;
+  }
+  return made.value;
+}
+
+/* Two shapes, as values, broadcast. */
 const nnm_value *nnm_fold_broadcast_args(nnm_inference *inference, const nnm_node *node, uint32_t output,
                                          size_t count) {
   (void)output;
   const nnm_value *a = nnm_input_value(inference, node, 0), *b = nnm_input_value(inference, node, 1);
   nnm_new_value made;
   if (a->count > count || b->count > count || !nnm_start_value(inference, count, false, &made)) return NULL;
-  for (size_t i = 1; i <= count; i++) {
-    int64_t x = i <= a->count ? nnm_value_int(a, a->count - i) : 1,
-            y = i <= b->count ? nnm_value_int(b, b->count - i) : 1;
-    made.integers[count - i] = x == 1 ? y : x;
+  for (size_t i = 0; i < count; i++) {
+    int64_t x = i + a->count < count ? 1 : nnm_value_int(a, i + a->count - count);
+    int64_t y = i + b->count < count ? 1 : nnm_value_int(b, i + b->count - count);
+    made.integers[i] = x == 1 ? y : x;
   }
+  return made.value;
+}
+
+const nnm_value *nnm_fold_size(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  (void)output;
+  const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
+  nnm_new_value made;
+  if (!shape || count != 1 || !nnm_start_value(inference, 1, false, &made)) return NULL;
+  made.integers[0] = nnm_shape_elements(*shape);
   return made.value;
 }
 
@@ -135,6 +156,24 @@ const nnm_value *nnm_fold_range(nnm_inference *inference, const nnm_node *node, 
     if (made.numbers) made.numbers[i] = number + (double)i * float_step;
     /* the range ends before its limit, so this fits */
     else made.integers[i] = (int64_t)((uint64_t)integer + i * (uint64_t)step);
+  }
+  return made.value;
+}
+
+/* The new shape, the second output, with what -1 stands for; indices are not computed. */
+const nnm_value *nnm_fold_sparse_reshape(nnm_inference *inference, const nnm_node *node, uint32_t output,
+                                         size_t count) {
+  const nnm_value *old = nnm_input_value(inference, node, 1), *shape = nnm_input_value(inference, node, 2);
+  nnm_new_value made;
+  int64_t elements = 1, others = 1;
+  bool fits = true;
+  for (size_t i = 0; i < old->count; i++) fits = fits && nnm_multiply_i64(elements, nnm_value_int(old, i), &elements);
+  for (size_t i = 0; i < shape->count; i++)
+    if (nnm_value_int(shape, i) >= 0) fits = fits && nnm_multiply_i64(others, nnm_value_int(shape, i), &others);
+  if (!fits || output != 1 || shape->count != count || !nnm_start_value(inference, count, false, &made)) return NULL;
+  for (size_t i = 0; i < count; i++) {
+    made.integers[i] = nnm_value_int(shape, i);
+    if (made.integers[i] < 0) made.integers[i] = others > 0 ? elements / others : 0;
   }
   return made.value;
 }
@@ -188,32 +227,53 @@ const nnm_value *nnm_fold_slice(nnm_inference *inference, const nnm_node *node, 
                       stride, count);
 }
 
-const nnm_value *nnm_fold_strided_slice(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
-  nnm_strided_slice slice;
-  bool known = false;
-  if (nnm_strided_ranges(inference, node, &slice, &known, NULL) != NNM_OK || !known) return NULL;
-  const nnm_shape *shape = shape_of_input(inference, node, 0), *result = output_shape(inference, node, output);
-  int64_t stride[NNM_LIMIT_RANK], stepped[NNM_LIMIT_RANK] = {0}, offset = 0;
-  if (slice.rank != result->rank) return NULL;
+const nnm_value *nnm_fold_slice_by_size(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_shape *shape = shape_of_input(inference, node, 0);
+  const int64_t *begin;
+  size_t begins;
+  if (nnm_find_ints(inference, node, NULL, 1, &begin, &begins) != NNM_KNOWN || begins != (size_t)shape->rank)
+    return NULL;
+  int64_t stride[NNM_LIMIT_RANK], offset = 0;
   strides_of(shape, stride);
-  for (int32_t i = 0; i < shape->rank; i++) offset += slice.start[i] * stride[i];
-  for (int32_t i = 0; i < slice.rank; i++) /* with one element the step does not matter, and may be huge */
-    if (slice.axis[i] >= 0 && slice.dims[i] > 1) stepped[i] = stride[slice.axis[i]] * slice.step[slice.axis[i]];
-  return copy_strided(inference, nnm_input_value(inference, node, 0), result, offset, stepped, count);
+  for (int32_t i = 0; i < shape->rank; i++) {
+    if (begin[i] < 0 || begin[i] > shape->dims[i]) return NULL;
+    offset += begin[i] * stride[i];
+  }
+  return copy_strided(inference, nnm_input_value(inference, node, 0), output_shape(inference, node, output), offset,
+                      stride, count);
+}
+
+const nnm_value *nnm_fold_strided_slice(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
+  const nnm_shape *shape = shape_of_input(inference, node, 0);
+  nnm_strided_cut cut = {.rank = 0};
+  bool known = false;
+  if (nnm_strided_cut_of(inference, node, &cut, &known, NULL) != NNM_OK || !known ||
+      cut.rank != output_shape(inference, node, output)->rank)
+    return NULL;
+  int64_t stride[NNM_LIMIT_RANK], taken[NNM_LIMIT_RANK], offset = 0;
+  strides_of(shape, stride);
+  for (int32_t i = 0; i < shape->rank; i++) offset += cut.cut.start[i] * stride[i];
+  for (int32_t i = 0; i < cut.rank; i++) {
+    int32_t source = cut.source[i];
+    /* with one element the step does not matter, and it may be a huge number */
+    taken[i] = source >= 0 && cut.cut.length[source] > 1 ? stride[source] * cut.cut.step[source] : 0;
+  }
+  return copy_strided(inference, nnm_input_value(inference, node, 0), output_shape(inference, node, output), offset,
+                      taken, count);
 }
 
 /* Output i is what stands at i along the axis, which is gone. */
 const nnm_value *nnm_fold_unpack(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {
   const nnm_shape *shape = shape_of_input(inference, node, 0), *result = output_shape(inference, node, output);
-  int32_t axis, rank = 0;
+  int32_t axis;
+  int64_t stride[NNM_LIMIT_RANK], left[NNM_LIMIT_RANK];
   if (!nnm_resolve_axis(nnm_attribute_int(node, "axis", 0), shape->rank, &axis) || output >= shape->dims[axis] ||
       result->rank != shape->rank - 1)
     return NULL;
-  int64_t stride[NNM_LIMIT_RANK], kept[NNM_LIMIT_RANK];
   strides_of(shape, stride);
-  for (int32_t i = 0; i < shape->rank; i++)
-    if (i != axis) kept[rank++] = stride[i];
-  return copy_strided(inference, nnm_input_value(inference, node, 0), result, output * stride[axis], kept, count);
+  for (int32_t i = 0, rank = 0; i < shape->rank; i++)
+    if (i != axis) left[rank++] = stride[i];
+  return copy_strided(inference, nnm_input_value(inference, node, 0), result, output * stride[axis], left, count);
 }
 
 const nnm_value *nnm_fold_split(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count) {

@@ -39,5 +39,9 @@ const nnm_value *nnm_fold_scatter_nd(nnm_inference *inference, const nnm_node *n
 const nnm_value *nnm_fold_non_zero(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 const nnm_value *nnm_fold_sequence_length(nnm_inference *inference, const nnm_node *node, uint32_t output,
                                           size_t count);
+const nnm_value *nnm_fold_slice_by_size(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_shapes(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_alike(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
+const nnm_value *nnm_fold_sparse_reshape(nnm_inference *inference, const nnm_node *node, uint32_t output, size_t count);
 
 #endif

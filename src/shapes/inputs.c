@@ -138,12 +138,19 @@ static nnm_status fail_unknown_input(const input_state *state, const char *name,
   return nnm_fail(error, NNM_ERROR_ARGUMENT, name, "the model has no input of this name; its inputs are: %s", list);
 }
 
+/* TensorFlow's "x:0" may be called "x", and what its signature calls it. */
+static bool is_named(const nnm_tensor *tensor, const char *name) {
+  size_t length = strlen(name);
+  if (!strcmp(name, tensor->name) || (tensor->alias && !strcmp(name, tensor->alias))) return true;
+  return !strncmp(name, tensor->name, length) && !strcmp(tensor->name + length, ":0");
+}
+
 /* The input an option speaks of; without a name the only one that needs a shape. */
 static nnm_status find_input(const input_state *state, const nnm_input_shape *given, uint32_t *out, nnm_error *error) {
   bool named = given->name && *given->name;
   uint32_t found = 0, needy = 0;
   for (uint32_t i = 0; i < state->input_count; i++) {
-    if (named ? strcmp(given->name, input_tensor(state, i)->name) != 0 : !needs_shape(state, i)) continue;
+    if (named ? !is_named(input_tensor(state, i), given->name) : !needs_shape(state, i)) continue;
     if (!needy++) found = i;
   }
   if (!needy && !named && state->input_count == 1) needy = 1; /* its shape is fixed: check_given compares */
@@ -225,7 +232,7 @@ static bool is_batch_like(const nnm_tensor *tensor) {
   static const char *const lengths[] = {"seq",   "len",    "time", "frame",  "token", "step", "height",
                                         "width", "points", "num_", "sample", "node",  "edge"};
   const char *symbol = symbol_of(tensor, 0);
-  if (!symbol) return tensor->rank > 1;
+  if (!symbol) return tensor->rank > 1 || tensor->dtype == NNM_DTYPE_STRING; /* a row of texts is a batch of them */
   if (contains(symbol, "batch")) return true;
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
     if (contains(symbol, lengths[i])) return false;

@@ -107,6 +107,7 @@ WRONG = [
     ["predict", "--predictr", "tiny"],
     ["predict", "--predictor-version", "abc"],
     ["predict", "--onnx", "net.onnx", "--nn-meter-ir", "net.json"],
+    ["predict", "--onnx", "net.onnx", "--tensorflow", "net.pb"],
     ["predict", "--json", "--csv", "net.onnx"],
     ["predict", "--json=yes", "net.onnx"],
     ["predict", "--jobs", "two"],

@@ -552,3 +552,34 @@ def test_a_shape_too_large_is_told_as_such(predict):
     assert result.returncode == 1 and "give 1 to 1099511627776" in result.stderr
     result = predict("open.onnx", "--input-shape", "x:1x3x2000000000x2000000000")
     assert result.returncode == 1 and "give a smaller shape" in result.stderr
+
+
+def tensorflow_file(name):
+    return (Path(__file__).resolve().parents[1] / "data" / "tensorflow" / f"y_{name}.pb").read_bytes()
+
+
+def test_tensorflow_by_option_by_content_and_as_folder(predict, run, place):
+    """A folder with a saved_model.pb is one model, also in a folder of models."""
+    folder = place / "frozen"
+    (folder / "saved").mkdir(parents=True)
+    (folder / "loop.pb").write_bytes(tensorflow_file("loop"))
+    (folder / "saved" / "saved_model.pb").write_bytes(tensorflow_file("saved_model"))
+    assert [name for name, _ in results(predict("--tensorflow", "frozen").stdout)] == ["loop.pb", "saved"]
+    assert [name for name, _ in results(predict("frozen/saved/", "frozen/loop.pb").stdout)] == ["saved", "loop.pb"]
+    (folder / "disguised.onnx").write_bytes(tensorflow_file("loop"))
+    assert [name for name, _ in results(predict("frozen/disguised.onnx").stdout)] == ["disguised.onnx"]
+    result = predict("--onnx", "frozen/loop.pb")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "looks like a TensorFlow model; give it with --tensorflow" in result.stderr
+    result = predict("--tensorflow", "net.onnx")
+    assert "looks like an ONNX model; give it with --onnx" in result.stderr
+    assert run("get_ir", "--tensorflow", "frozen/loop.pb").returncode == 0
+    assert "while" in json.loads((folder / "loop_pb_ir.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["x", "serving_default_x", "serving_default_x:0"])
+def test_a_tensorflow_input_by_any_of_its_names(run, place, name):
+    (place / "saved_model.pb").write_bytes(tensorflow_file("saved_model"))
+    result = run("inspect", "--stage=shapes", "--json", "--input-shape", f"{name}:5x6", "saved_model.pb")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["tensors"]["StatefulPartitionedCall/identity:0"] == [5, 2]

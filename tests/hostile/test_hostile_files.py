@@ -99,7 +99,7 @@ def integers(name, *values):
     ],
     ids=["empty", "zeros", "ones", "text", "zip", "png", "json", "pickle"],
 )
-@pytest.mark.parametrize("kind", ["--onnx", "--nn-meter-ir"])
+@pytest.mark.parametrize("kind", ["--onnx", "--nn-meter-ir", "--nni-ir"])
 def test_wrong_file_type(refused, tmp_path, content, kind):
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
@@ -421,6 +421,43 @@ def test_ir(refused, tmp_path, text):
     path = tmp_path / "m.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     refused(path, kind="--nn-meter-ir")
+
+
+def nni_graph(nodes, edges, **more):
+    operations = {name: {"operation": operation} for name, operation in nodes.items()}
+    return json.dumps({"_model": {"inputs": ["x"], "outputs": ["y"], "nodes": operations, "edges": edges}, **more})
+
+
+def nni_edge(head, tail):
+    return {"head": head, "tail": tail}
+
+
+def broken_nni():
+    relu, start, end = {"type": "aten::relu"}, ["_inputs", 0], ["_outputs", None]
+    conv = {"type": "__torch__.torch.nn.modules.conv.Conv2d"}
+    through = [nni_edge(start, ["a", 0]), nni_edge(["a", None], end)]
+    yield "no graph", json.dumps({"_model": []})
+    yield "cut", nni_graph({"a": relu}, through)[:-5]
+    yield "deep", '{"_model":' * 100_000
+    yield "cycle", nni_graph({"a": relu}, [nni_edge(["a", None], ["a", 0])])
+    yield "dangling", nni_graph({"a": relu}, [nni_edge(["b", None], ["a", 0])])
+    yield "no edge", nni_graph({"a": relu}, [[], {}, 3])
+    yield "slot", nni_graph({"a": relu}, [nni_edge(start, ["a", 2**40])])
+    yield "itself", nni_graph({"a": {"type": "_cell", "cell_name": "_model"}}, through)
+    yield "item", nni_graph({"a": {"type": "aten::__getitem__"}}, through)
+    yield "no input", nni_graph({"a": relu}, [nni_edge(["a", None], end)])
+    for value in (-1, 0, 2**62, "3", [1] * 1000, {"a": 1}, 1.5):
+        for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups"):
+            given = {"in_channels": 8, "out_channels": 8, "kernel_size": 3, name: value}
+            yield f"{name} {value}"[:30], nni_graph({"a": {**conv, "parameters": given}}, through)
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in broken_nni()])
+def test_nni_ir(either, tmp_path, text):
+    """A prediction or a fault of one line; the file's numbers are never trusted."""
+    path = tmp_path / "m.json"
+    path.write_text(text)
+    either(path, kind="--nni-ir")
 
 
 @pytest.mark.parametrize("text", ["", "[", "[]", "null", "7", "[" * 100_000, '{"BF_conv_relu": 3}', '{"a": {}'])

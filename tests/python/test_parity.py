@@ -87,6 +87,18 @@ def from_onnx(ask, shared, parity_data):
     return ask(requests)
 
 
+@pytest.fixture(scope="session")
+def from_frozen(ask, shared, parity_data):
+    """From the frozen TensorFlow graphs themselves."""
+    goldens = read_lines(shared / "parity" / "goldens-pb-dev.jsonl.xz")
+    requests = [
+        {"id": g["id"], "style": g["style"], "model": str(parity_data / g["pb"]), "rules": RULES, "with_ir": True}
+        for g in goldens
+    ]
+    assert len(requests) == 26
+    return ask(requests)
+
+
 def write_lines(path, answers):
     path.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
     return str(path)
@@ -142,8 +154,14 @@ def test_kernels_from_onnx(shared, compare, from_onnx, tmp_path):
     assert check_all_rows(goldens, from_onnx, compare) > 117 * 9
 
 
-def test_ir_of_onnx_files_is_the_same_text(documents, from_onnx):
-    for answer in from_onnx:
+def test_kernels_from_frozen_graphs(shared, compare, from_frozen, tmp_path):
+    path = shared / "parity" / "goldens-pb-dev.jsonl.xz"
+    assert compare.main(str(path), write_lines(tmp_path / "ours.jsonl", from_frozen)) == 0
+    assert check_all_rows(read_lines(path), from_frozen, compare) > 26 * 9
+
+
+def test_ir_is_the_same_text(documents, from_onnx, from_frozen):
+    for answer in [*from_onnx, *from_frozen]:
         ir = documents[answer["id"], answer["style"]]
         assert answer["ir_text"] == json.dumps(ir, indent=4, sort_keys=True), answer["id"]
         assert answer["ir_order"] == list(ir), answer["id"]
@@ -289,7 +307,7 @@ def test_nn_meter_makes_the_same_kernels_of_our_ir(reference, quirks, from_onnx,
 
 
 def test_own_latency_from_ir_is_that_from_onnx(nn_meter, shared, parity_data, documents, tmp_path):
-    """The same network in either dialect of IR, and as ONNX."""
+    """The same network in either dialect of IR, as frozen TensorFlow graph, and as ONNX."""
     goldens = [g for g in read_lines(shared / "parity" / "goldens-dev.jsonl.xz") if g.get("onnx")]
     onnx = {(g["id"], g["style"]): parity_data / g["onnx"] for g in goldens}
     irs, models = tmp_path / "ir", tmp_path / "onnx"
@@ -303,9 +321,11 @@ def test_own_latency_from_ir_is_that_from_onnx(nn_meter, shared, parity_data, do
         target = models / f"{name}.{source.parent.name}.onnx"
         if not target.exists():
             target.symlink_to(source.resolve())
+    frozen = parity_data / "pb" / "dev"
+    names.update({path.name: f"{path.stem}.tf2onnx.onnx" for path in frozen.glob("*.pb")})
     option = ["--predictor", "cortexA76cpu_tflite21", "--json"]
     latencies = {}
-    for flag, folder in (("--nn-meter-ir", irs), ("--onnx", models)):
+    for flag, folder in (("--nn-meter-ir", irs), ("--tensorflow", frozen), ("--onnx", models)):
         output = nn_meter("predict", *option, flag, folder, timeout=600)
         for result in json.loads(output.stdout)["results"]:
             latencies[result["model"]] = result["latency_ms"]

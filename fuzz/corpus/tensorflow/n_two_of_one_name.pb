@@ -1,0 +1,13 @@
+
+2
+xPlaceholder*
+dtype0*
+shape
+:
+2
+xPlaceholder*
+dtype0*
+shape
+:
+
+yRelux"Ú

@@ -1,0 +1,11 @@
+
+2
+xPlaceholder*
+dtype0*
+shape
+:
+&
+callPartitionedCallx*
+
+fR
+f"Ú

@@ -1,0 +1,16 @@
+
+2
+xPlaceholder*
+dtype0*
+shape
+:
+&
+callPartitionedCallx*
+
+fR
+f
+
+
+
+f
+x"Ú

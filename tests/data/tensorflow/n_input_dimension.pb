@@ -1,0 +1,7 @@
+
+5
+xPlaceholder*
+dtype0*
+shape:	€€€€€€€
+
+yRelux"Ú
