@@ -78,13 +78,15 @@ static nnm_status read_cell(nni_reading *r, const json_t *graph, cell *c, nnm_st
   json_t *nodes = json_object_get(graph, "nodes");
   const char *name;
   json_t *node;
-  size_t count = json_object_size(nodes);
+  enum { COST_OF_A_CELL = 8 }; /* beside its nodes and edges */
+  size_t count = json_object_size(nodes), edge_count = json_array_size(json_object_get(graph, "edges"));
   if (!json_is_object(nodes) || !json_is_array(json_object_get(graph, "edges")))
     return fail_document(r, c->name, "is no graph with \"nodes\" and \"edges\"");
-  if (count + json_array_size(json_object_get(graph, "edges")) > r->budget)
+  if (count + edge_count + COST_OF_A_CELL > r->budget)
     return nnm_fail(r->error, NNM_ERROR_LIMIT, c->name,
-                    "with all its cells written out the model has more than %d nodes", NNM_LIMIT_NNI_NODES);
-  r->budget -= count + json_array_size(json_object_get(graph, "edges"));
+                    "with all its cells written out the model has more than %d nodes and edges; the file is damaged",
+                    NNM_LIMIT_NNI_NODES);
+  r->budget -= count + edge_count + COST_OF_A_CELL;
   c->names = NNM_ARENA_ARRAY(r->arena, const char *, count);
   c->operations = NNM_ARENA_ARRAY(r->arena, const json_t *, count);
   c->results = NNM_ARENA_ARRAY(r->arena, nni_value, count);
