@@ -182,9 +182,37 @@ static nnm_status emit_node(tf_reader *reader, tf_instance *instance, uint32_t i
   return nnm_tf_add_node(&x, &x.node);
 }
 
+/* A call leaves no node behind, but in the graph itself its results keep the names that the file gives them: copies,
+ * which cost nothing and which nobody reads. */
+static nnm_status name_results(tf_reader *reader, tf_instance *instance, uint32_t index, const tf_instance *child) {
+  nnm_node node = {
+      .domain = reader->empty, .op = NNM_OP_IDENTITY, .layout = reader->layout, .input_count = 1, .output_count = 1};
+  node.type = nnm_graph_builder_intern(reader->builder, "Identity", 8);
+  if (!node.type) return nnm_fail_memory(reader->file.error);
+  NNM_TRY(nnm_tf_scoped_name(reader, instance, index, "", &node.name));
+  for (uint32_t port = 0; port < instance->output_count[index]; port++) {
+    int32_t number = (int32_t)index;
+    tf_edge edge = {.node = &number, .port = port};
+    nnm_tensor_id from, to;
+    if (port >= child->body->result_count || !child->result_live[port]) continue;
+    NNM_TRY(nnm_tf_tensor_at(reader, instance, &edge, &from));
+    NNM_TRY(nnm_tf_tensor_of(reader, instance, index, port, &to));
+    node.inputs = &from;
+    node.outputs = &to;
+    NNM_TRY(nnm_graph_builder_node(reader->builder, &node, NULL, reader->file.error));
+  }
+  return NNM_OK;
+}
+
+static nnm_status emit_call(tf_reader *reader, tf_instance *instance, uint32_t index) {
+  tf_instance *child;
+  NNM_TRY(nnm_tf_children(reader, instance, index, &child));
+  NNM_TRY(nnm_tf_emit(reader, child));
+  return instance->caller ? NNM_OK : name_results(reader, instance, index, child);
+}
+
 static nnm_status emit_one(tf_reader *reader, tf_instance *instance, uint32_t index) {
   const tf_node *node = &instance->body->nodes[index];
-  tf_instance *child;
   if (node->fed >= 0 || node->kind == TF_PLACEHOLDER) {
     for (uint32_t port = 0; port < instance->output_count[index]; port++)
       NNM_TRY(emit_input(reader, instance, index, port));
@@ -192,7 +220,7 @@ static nnm_status emit_one(tf_reader *reader, tf_instance *instance, uint32_t in
   }
   switch (node->kind) {
   case TF_ARGUMENT: return NNM_OK;
-  case TF_CALL: NNM_TRY(nnm_tf_children(reader, instance, index, &child)); return nnm_tf_emit(reader, child);
+  case TF_CALL: return emit_call(reader, instance, index);
   case TF_CONSTANT: return emit_constant(reader, instance, index);
   case TF_VARIABLE: return emit_variable(reader, instance, index);
   case TF_IF: return nnm_tf_emit_if(reader, instance, index);

@@ -10,7 +10,7 @@
  *   tf_ops.c         the table of operators
  *
  * A function is indexed once and instantiated for each call; an instance says which of its nodes are needed and which
- * tensors they make. Calls themselves leave no nodes behind. */
+ * tensors they make. Calls themselves leave no nodes behind, but names. */
 #ifndef NNM_READERS_TF_READER_H
 #define NNM_READERS_TF_READER_H
 
