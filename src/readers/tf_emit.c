@@ -87,6 +87,8 @@ static nnm_status emit_input(tf_reader *reader, tf_instance *instance, uint32_t 
   return nnm_graph_builder_input(reader->builder, tensor, reader->file.error);
 }
 
+enum { INLINED_NODE_STEPS = 256 };
+
 /* ------------------------------------------------------------------- nodes */
 
 /* What the file declares of outputs ("_output_shapes"). */
@@ -160,7 +162,8 @@ static nnm_status emit_node(tf_reader *reader, tf_instance *instance, uint32_t i
   tf_translation x = {.reader = reader, .instance = instance, .from = from, .index = index};
   nnm_tensor_id first;
   x.node = (nnm_node){.type = from->type, .domain = reader->empty};
-  NNM_TRY(nnm_wire_spend(&reader->file, instance->caller ? 64 : 0)); /* what an inlined node's memory is worth */
+  NNM_TRY(nnm_wire_spend(&reader->file,
+                         instance->caller ? INLINED_NODE_STEPS : 0)); /* what an inlined node's memory is worth */
   NNM_TRY(nnm_tf_scoped_name(reader, instance, index, "", &x.node.name));
   NNM_TRY(nnm_tf_tensor_of(reader, instance, index, 0, &first)); /* tensors are numbered in the order of the file */
   reader->inputs.count = reader->attributes.count = 0;

@@ -4,7 +4,7 @@
 #include "base/limits.h"
 #include "readers/tf_reader.h"
 
-enum { CALL_STEPS = 256 }; /* what setting up a call is worth in steps of reading */
+enum { CALL_STEPS = 1024 }; /* what setting up a call is worth in steps of reading */
 
 /* --------------------------------------------------------------- instances */
 

@@ -70,7 +70,7 @@ nnm_status nnm_tf_input_constant(tf_translation *x, uint32_t index, const nnm_co
 
 void nnm_tf_keep_inputs(tf_translation *x, uint32_t first, uint32_t count) {
   uint32_t there = x->node.input_count > first ? x->node.input_count - first : 0;
-  x->node.inputs += there ? first : 0;
+  if (there && first) x->node.inputs += first;
   x->node.input_count = there < count ? there : count;
 }
 
