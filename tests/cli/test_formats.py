@@ -94,7 +94,7 @@ def test_the_wrong_option_names_the_right_one(predict, files, option, file, word
 
 def test_nni_example(run):
     """The bundled file: a cell that is run twice, sizes of the input from the command line."""
-    example = ROOT / "examples" / "nni_ir.json"
+    example = ROOT / "examples" / "nni" / "network.json"
     options = ["--nni-ir", example, "--input-shape", "1x3x32x32"]
     result = run("predict", "--predictor", "cortexA76cpu_tflite21", "--json", "--breakdown", *options)
     assert result.returncode == 0, result.stderr
@@ -112,7 +112,7 @@ def test_nni_example(run):
 
 def test_nni_to_ir(run, place):
     """What is read can be written as nn-Meter IR, and gives the same latency."""
-    example = ROOT / "examples" / "nni_ir.json"
+    example = ROOT / "examples" / "nni" / "network.json"
     shape = ["--input-shape", "1x3x32x32"]
     assert run("get_ir", "--nni-ir", example, *shape, "-o", "written.json").returncode == 0
     direct = run("predict", "--predictor", "cortexA76cpu_tflite21", "--json", example, *shape)
@@ -131,7 +131,7 @@ def test_nni_choice_is_refused(predict, place):
 
 def test_nni_folder(predict, place):
     (place / "space").mkdir()
-    shutil.copyfile(ROOT / "examples" / "nni_ir.json", place / "space" / "net.json")
+    shutil.copyfile(ROOT / "examples" / "nni" / "network.json", place / "space" / "net.json")
     result = predict("--nni-ir", "space", "--input-shape", "1x3x32x32", "-q")
     assert result.returncode == 0, result.stderr
     assert "predict latency for net.json" in result.stdout
