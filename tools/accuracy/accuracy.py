@@ -227,12 +227,11 @@ def main():
     print(tables(table), end="")
     if quick:
         return check_quick(table, options.update_quick)
-    folder = ROOT / "tools" / "accuracy"
-    protocol = json.loads((folder / "protocol.json").read_text(encoding="utf-8"))
-    text = HEAD + tables(table) + protocol_tables(protocol)
-    if (folder / "baselines.json").exists():
-        baselines = json.loads((folder / "baselines.json").read_text(encoding="utf-8"))
-        text += baseline_table(baselines, table, protocol)
+    protocol, baselines = (
+        json.loads((ROOT / "tools" / "accuracy" / name).read_text(encoding="utf-8"))
+        for name in ("protocol.json", "baselines.json")
+    )
+    text = HEAD + tables(table) + protocol_tables(protocol) + baseline_table(baselines, table, protocol)
     (ROOT / "docs" / "accuracy.md").write_text(text + WHY + TAIL.replace("{data}", DATA), encoding="utf-8")
     for device, families in table.items():
         (ROOT / "devices" / device / "card.md").write_text(card(device, families), encoding="utf-8")

@@ -105,7 +105,7 @@ def baseline_table(baselines, judged, protocol):
     """judged: {device: {"all": figures of the shipped predictor}}."""
     text = (
         "\n## What one would take instead\n\nThe same models, the same splits (`tools/accuracy/baselines.py`): models within "
-        "±10 % (±5 %), all families known, and mean over the families of each left out entirely. They "
+        "±10 % (±5 %), all families known, and mean over the families of each left out entirely. All "
         "learn from 4,000 models of the others when a family is left out.\n\n"
         "| device | method | known families | family never seen |\n|---|---|---:|---:|\n"
     )
