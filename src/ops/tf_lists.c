@@ -17,6 +17,12 @@ static nnm_status set_list(nnm_inference *inference, const nnm_node *node, uint3
   return nnm_set_sequence(inference, node, output, &list, error);
 }
 
+/* The list that the input hands on; not one of ONNX's sequences, which may be empty. */
+static const nnm_sequence *list_of(const nnm_inference *inference, const nnm_node *node, uint32_t input) {
+  const nnm_sequence *sequence = nnm_input_sequence(inference, node, input);
+  return sequence && sequence->is_list ? sequence : NULL;
+}
+
 /* A shape given as a value, when all of it is known. */
 static const nnm_shape *shape_given(nnm_inference *inference, const nnm_node *node, uint32_t input, nnm_shape *out) {
   const nnm_value *value = nnm_input_value(inference, node, input);
@@ -80,7 +86,7 @@ nnm_status nnm_rule_list_from_tensor(nnm_inference *inference, const nnm_node *n
 /* List, where, item shape: what was put there, else the shape that is given. */
 nnm_status nnm_rule_list_get(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   (void)error;
-  const nnm_sequence *list = nnm_input_sequence(inference, node, 0);
+  const nnm_sequence *list = list_of(inference, node, 0);
   nnm_shape given;
   const nnm_shape *item = list && list->items[0].rank >= 0 ? list->items : shape_given(inference, node, 2, &given);
   if (list) nnm_set_dtype(inference, node, 0, list->dtype);
@@ -90,14 +96,14 @@ nnm_status nnm_rule_list_get(nnm_inference *inference, const nnm_node *node, nnm
 
 /* List, where, item; or list, item, which makes it longer. */
 nnm_status nnm_rule_list_set(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  const nnm_sequence *list = nnm_input_sequence(inference, node, 0);
+  const nnm_sequence *list = list_of(inference, node, 0);
   uint32_t input = node->input_count > 2 ? 2 : 1;
   return set_list(inference, node, 0, list && input == 2 ? list->length : -1,
                   nnm_shape_of_input(inference, node, input), nnm_input_dtype(inference, node, input), error);
 }
 
 nnm_status nnm_rule_list_stack(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  const nnm_sequence *list = nnm_input_sequence(inference, node, 0);
+  const nnm_sequence *list = list_of(inference, node, 0);
   nnm_shape given;
   const nnm_shape *item = list && list->items[0].rank >= 0 ? list->items : shape_given(inference, node, 1, &given);
   int64_t length = list ? list->length : -1;
@@ -113,7 +119,7 @@ nnm_status nnm_rule_list_length(nnm_inference *inference, const nnm_node *node, 
 
 /* Items one behind the other along their first dimension. */
 nnm_status nnm_rule_list_join(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  const nnm_sequence *list = nnm_input_sequence(inference, node, 0);
+  const nnm_sequence *list = list_of(inference, node, 0);
   int64_t dims[NNM_LIMIT_RANK];
   if (!list || list->items[0].rank < 1 || list->length < 0) return NNM_OK;
   memcpy(dims, list->items[0].dims, (size_t)list->items[0].rank * sizeof *dims);
@@ -136,7 +142,7 @@ nnm_status nnm_rule_array_new(nnm_inference *inference, const nnm_node *node, nn
 
 /* Handle, where, item, flow. */
 nnm_status nnm_rule_array_write(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  const nnm_sequence *list = nnm_input_sequence(inference, node, 3);
+  const nnm_sequence *list = list_of(inference, node, 3);
   return set_list(inference, node, 0, list ? list->length : -1, nnm_shape_of_input(inference, node, 2),
                   nnm_input_dtype(inference, node, 2), error);
 }
@@ -153,7 +159,7 @@ nnm_status nnm_rule_array_scatter(nnm_inference *inference, const nnm_node *node
 /* Handle, where, flow. */
 nnm_status nnm_rule_array_read(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   (void)error;
-  const nnm_sequence *list = nnm_input_sequence(inference, node, 2);
+  const nnm_sequence *list = list_of(inference, node, 2);
   nnm_shape given;
   const nnm_shape *item =
       list && list->items[0].rank >= 0 ? list->items : shape_attribute(node, "element_shape", &given);
@@ -162,7 +168,7 @@ nnm_status nnm_rule_array_read(nnm_inference *inference, const nnm_node *node, n
 }
 
 nnm_status nnm_rule_array_gather(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
-  const nnm_sequence *list = nnm_input_sequence(inference, node, 2);
+  const nnm_sequence *list = list_of(inference, node, 2);
   const nnm_shape *indices = nnm_shape_of_input(inference, node, 1);
   nnm_shape given;
   const nnm_shape *item =
