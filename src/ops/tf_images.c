@@ -47,6 +47,12 @@ nnm_status nnm_rule_batch_to_space(nnm_inference *inference, const nnm_node *nod
   return blocks_and_batch(inference, node, false, error);
 }
 
+/* How many windows fit; reach: from a window's first element to its last. */
+static int64_t count_windows(int64_t size, int64_t reach, int64_t step, bool same) {
+  if (same) return nnm_divide_up(size, step);
+  return size > reach ? (size - reach - 1) / step + 1 : 0;
+}
+
 /* Windows of an image, each as one pixel of many channels. */
 nnm_status nnm_rule_image_patches(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   const nnm_shape *shape = nnm_shape_of_input(inference, node, 0);
@@ -65,9 +71,7 @@ nnm_status nnm_rule_image_patches(nnm_inference *inference, const nnm_node *node
         !nnm_multiply_i64(sizes[i] - 1, rates[i], &reach) || reach > NNM_LIMIT_DIMENSION ||
         !nnm_multiply_i64(dims[3], sizes[i], &dims[3]))
       return nnm_fail_node(inference, node, error, "has windows of %lld", (long long)sizes[i]);
-    dims[i] = same                     ? nnm_divide_up(shape->dims[i], steps[i])
-              : shape->dims[i] > reach ? (shape->dims[i] - reach - 1) / steps[i] + 1
-                                       : 0;
+    dims[i] = count_windows(shape->dims[i], reach, steps[i], same);
   }
   return nnm_set_shape(inference, node, 0, 4, dims, error);
 }
@@ -85,10 +89,9 @@ nnm_status nnm_rule_dilation(nnm_inference *inference, const nnm_node *node, nnm
   bool same = !strcmp(nnm_attribute_text(node, "padding", "VALID"), "SAME");
   for (int i = 1; i < 3; i++) {
     int64_t reach;
-    if (rates[i] < 1 || !nnm_multiply_i64(filter->dims[i - 1] - 1, rates[i], &reach)) reach = shape->dims[i];
-    dims[i] = same                     ? nnm_divide_up(shape->dims[i], steps[i])
-              : shape->dims[i] > reach ? (shape->dims[i] - reach - 1) / steps[i] + 1
-                                       : 0;
+    if (rates[i] < 1 || !nnm_multiply_i64(filter->dims[i - 1] - 1, rates[i], &reach))
+      return nnm_fail_node(inference, node, error, "has a dilation of %lld", (long long)rates[i]);
+    dims[i] = count_windows(shape->dims[i], reach, steps[i], same);
   }
   return nnm_set_shape(inference, node, 0, 4, dims, error);
 }

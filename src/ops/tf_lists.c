@@ -23,6 +23,11 @@ static const nnm_sequence *list_of(const nnm_inference *inference, const nnm_nod
   return sequence && sequence->is_list ? sequence : NULL;
 }
 
+/* What the items are alike in; NULL: not known. */
+static const nnm_shape *item_of(const nnm_sequence *list) {
+  return list && list->items[0].rank >= 0 ? list->items : NULL;
+}
+
 /* A shape given as a value, when all of it is known. */
 static const nnm_shape *shape_given(nnm_inference *inference, const nnm_node *node, uint32_t input, nnm_shape *out) {
   const nnm_value *value = nnm_input_value(inference, node, input);
@@ -88,7 +93,8 @@ nnm_status nnm_rule_list_get(nnm_inference *inference, const nnm_node *node, nnm
   (void)error;
   const nnm_sequence *list = list_of(inference, node, 0);
   nnm_shape given;
-  const nnm_shape *item = list && list->items[0].rank >= 0 ? list->items : shape_given(inference, node, 2, &given);
+  const nnm_shape *item = item_of(list);
+  if (!item) item = shape_given(inference, node, 2, &given);
   if (list) nnm_set_dtype(inference, node, 0, list->dtype);
   if (item) nnm_share_shape(inference, node, 0, item);
   return NNM_OK;
@@ -105,7 +111,8 @@ nnm_status nnm_rule_list_set(nnm_inference *inference, const nnm_node *node, nnm
 nnm_status nnm_rule_list_stack(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   const nnm_sequence *list = list_of(inference, node, 0);
   nnm_shape given;
-  const nnm_shape *item = list && list->items[0].rank >= 0 ? list->items : shape_given(inference, node, 1, &given);
+  const nnm_shape *item = item_of(list);
+  if (!item) item = shape_given(inference, node, 1, &given);
   int64_t length = list ? list->length : -1;
   if (length < 0) length = nnm_attribute_int(node, "num_elements", -1);
   if (list && list->dtype != NNM_DTYPE_UNKNOWN) nnm_set_dtype(inference, node, 0, list->dtype);
@@ -121,13 +128,14 @@ nnm_status nnm_rule_list_length(nnm_inference *inference, const nnm_node *node, 
 nnm_status nnm_rule_list_join(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   const nnm_sequence *list = list_of(inference, node, 0);
   int64_t dims[NNM_LIMIT_RANK];
-  if (!list || list->items[0].rank < 1 || list->length < 0) return NNM_OK;
-  memcpy(dims, list->items[0].dims, (size_t)list->items[0].rank * sizeof *dims);
+  const nnm_shape *item = item_of(list);
+  if (!item || item->rank < 1 || list->length < 0) return NNM_OK;
+  memcpy(dims, item->dims, (size_t)item->rank * sizeof *dims);
   if (!nnm_multiply_i64(dims[0], list->length, &dims[0]))
     return nnm_fail_node(inference, node, error, "makes a tensor of more than 2^50 elements");
   nnm_set_dtype(inference, node, 1, NNM_DTYPE_I64);
   NNM_TRY(nnm_set_shape(inference, node, 1, 1, &list->length, error));
-  return nnm_set_shape(inference, node, 0, list->items[0].rank, dims, error);
+  return nnm_set_shape(inference, node, 0, item->rank, dims, error);
 }
 
 /* --------------------------------------------------------------- TensorArray */
@@ -161,8 +169,8 @@ nnm_status nnm_rule_array_read(nnm_inference *inference, const nnm_node *node, n
   (void)error;
   const nnm_sequence *list = list_of(inference, node, 2);
   nnm_shape given;
-  const nnm_shape *item =
-      list && list->items[0].rank >= 0 ? list->items : shape_attribute(node, "element_shape", &given);
+  const nnm_shape *item = item_of(list);
+  if (!item) item = shape_attribute(node, "element_shape", &given);
   if (item) nnm_share_shape(inference, node, 0, item);
   return NNM_OK;
 }
@@ -171,7 +179,7 @@ nnm_status nnm_rule_array_gather(nnm_inference *inference, const nnm_node *node,
   const nnm_sequence *list = list_of(inference, node, 2);
   const nnm_shape *indices = nnm_shape_of_input(inference, node, 1);
   nnm_shape given;
-  const nnm_shape *item =
-      list && list->items[0].rank >= 0 ? list->items : shape_attribute(node, "element_shape", &given);
+  const nnm_shape *item = item_of(list);
+  if (!item) item = shape_attribute(node, "element_shape", &given);
   return stack(inference, node, indices && indices->rank == 1 ? indices->dims[0] : -1, item, error);
 }

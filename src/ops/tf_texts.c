@@ -100,6 +100,7 @@ nnm_status nnm_rule_sparse_fill(nnm_inference *inference, const nnm_node *node, 
   const nnm_value *shape = nnm_input_value(inference, node, 2);
   if (!indices || !values || indices->rank != 2 || values->rank != 1) return NNM_OK;
   int64_t rows = shape && shape->count && nnm_value_int(shape, 0) >= 0 ? nnm_value_int(shape, 0) : indices->dims[0];
+  NNM_TRY(nnm_note_node(inference, node, error, "how many rows are empty depends on the input data; none assumed"));
   nnm_share_shape(inference, node, 0, indices);
   nnm_share_shape(inference, node, 1, values);
   nnm_set_dtype(inference, node, 1, nnm_input_dtype(inference, node, 1));

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "graph/builder.h"
 #include "ops/ops.h"
+#include "readers/content.h"
 #include "readers/reader.h"
 
 typedef struct reading {
@@ -337,13 +338,7 @@ static nnm_status read_benchmark(const unsigned char *data, size_t size, nnm_gra
 
 /* "ops" stands behind "id" and "family" and before the operators, so it shows early. */
 static int probe_benchmark(const unsigned char *data, size_t size) {
-  size_t start = 0, end = size < 4096 ? size : 4096;
-  while (start < end && strchr(" \t\r\n", data[start]) && data[start]) start++;
-  if (start == end || data[start] != '{') return 0;
-  static const char key[] = "\"ops\"";
-  for (size_t i = start; i + sizeof key - 1 <= end; i++)
-    if (!memcmp(data + i, key, sizeof key - 1)) return 2;
-  return 0;
+  return nnm_is_json_object(data, size) && nnm_begins_with_mention(data, size, "\"ops\"") ? 2 : 0;
 }
 
 const nnm_reader nnm_reader_benchmark = {"benchmark", probe_benchmark, read_benchmark};

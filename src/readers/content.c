@@ -66,9 +66,11 @@ static const signature *find_signature(const unsigned char *data, size_t size) {
   return NULL;
 }
 
+enum { PROBED_BYTES = 4096 };
+
 /* The first byte that is not white space; 0 at the end. */
 static unsigned char first_byte(const unsigned char *data, size_t size) {
-  for (size_t i = 0; i < size && i < 4096; i++)
+  for (size_t i = 0; i < size && i < PROBED_BYTES; i++)
     if (!strchr(" \t\r\n", data[i]) || !data[i]) return data[i];
   return 0;
 }
@@ -82,6 +84,15 @@ static bool is_text(const unsigned char *data, size_t size) {
 bool nnm_is_json(const unsigned char *data, size_t size) {
   unsigned char first = first_byte(data, size);
   return first == '{' || first == '[';
+}
+
+bool nnm_is_json_object(const unsigned char *data, size_t size) { return first_byte(data, size) == '{'; }
+
+bool nnm_begins_with_mention(const unsigned char *data, size_t size, const char *text) {
+  size_t length = strlen(text), end = size < PROBED_BYTES ? size : PROBED_BYTES;
+  for (size_t i = 0; i + length <= end; i++)
+    if (!memcmp(data + i, text, length)) return true;
+  return false;
 }
 
 static signature recognise(const unsigned char *data, size_t size) {

@@ -34,16 +34,20 @@ static nnm_status pass(nni_reading *r, const nni_function_row *row, nni_value *o
   return NNM_OK;
 }
 
+/* a / b, or a // b; false where that is no integer. */
+static bool divide(bool floors, int64_t a, int64_t b, int64_t *out) {
+  if (b == 0 || (a == INT64_MIN && b == -1) || (!floors && a % b)) return false;
+  *out = a / b - (a % b && (a < 0) != (b < 0));
+  return true;
+}
+
 /* Numbers with numbers, as Python has them; false where that is no integer. */
-static bool calculate(const char *operator, int64_t a, int64_t b, int64_t *out) {
-  switch (operator[0]) {
+static bool calculate(const nni_function_row *row, int64_t a, int64_t b, int64_t *out) {
+  switch (row->operator[0]) {
   case 'A': return nnm_add_i64(a, b, out);
   case 'S': return !__builtin_sub_overflow(a, b, out);
-  case 'M': return !strcmp(operator, "Mul") && !__builtin_mul_overflow(a, b, out);
-  case 'D':
-    if (b == 0 || (a == INT64_MIN && b == -1)) return false;
-    *out = a / b;
-    return true;
+  case 'M': return !strcmp(row->operator, "Mul") && !__builtin_mul_overflow(a, b, out);
+  case 'D': return divide(strcmp(row->name, "div") != 0, a, b, out);
   default: return false;
   }
 }
@@ -55,7 +59,7 @@ static nnm_status binary(nni_reading *r, const nni_function_row *row, nni_value 
   if (!strcmp(row->name, "rsub")) sides[0] = nni_input(r, 1), sides[1] = nni_input(r, 0);
   bool as_size = (sides[0].is_size || sides[0].kind == NNI_INT) && (sides[1].is_size || sides[1].kind == NNI_INT);
   if (sides[0].kind == NNI_INT && sides[1].kind == NNI_INT) {
-    *out = calculate(row->operator, sides[0].integer, sides[1].integer, &number) ? nni_integer(number) : nni_none();
+    *out = calculate(row, sides[0].integer, sides[1].integer, &number) ? nni_integer(number) : nni_none();
     return NNM_OK;
   }
   for (size_t i = 0; i < 2; i++) {

@@ -367,19 +367,11 @@ static nnm_status read_nni_ir(const unsigned char *data, size_t size, nnm_graph 
   return status;
 }
 
-static bool mentions(const unsigned char *data, size_t size, const char *word) {
-  size_t length = strlen(word);
-  for (size_t i = 0; i + length <= size; i++)
-    if (!memcmp(data + i, word, length)) return true;
-  return false;
-}
-
 /* An object of graphs; nodes of nn-Meter's own IR have no operation. */
 static int probe_nni_ir(const unsigned char *data, size_t size) {
-  size_t start = 0, end = size < 4096 ? size : 4096;
-  while (start < end && data[start] && strchr(" \t\r\n", data[start])) start++;
-  if (start == end || data[start] != '{') return 0;
-  return mentions(data, end, "\"nodes\"") && mentions(data, end, "\"operation\"") ? 2 : 0;
+  bool is_one = nnm_is_json_object(data, size) && nnm_begins_with_mention(data, size, "\"nodes\"") &&
+                nnm_begins_with_mention(data, size, "\"operation\"");
+  return is_one ? 2 : 0;
 }
 
 const nnm_reader nnm_reader_nni_ir = {"nni-ir", probe_nni_ir, read_nni_ir};

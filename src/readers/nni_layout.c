@@ -193,7 +193,8 @@ nnm_status nni_split(nni_reading *r, const nni_function_row *row, nni_value *out
     out->axis = axis;
     return NNM_OK;
   }
-  if (count > 1024) return nni_fail(r, NNM_ERROR_LIMIT, "splits into more than 1024 parts");
+  if (count > 1024)
+    return nni_fail(r, NNM_ERROR_LIMIT, "splits into more than 1024 parts; export the model with fewer");
   return split_by_sizes(r, &x, counts ? NULL : &sizes, (uint32_t)count, axis, out);
 }
 
@@ -229,7 +230,8 @@ static nnm_status slice_once(nni_reading *r, nni_value *x, const nni_value cut[4
 nnm_status nni_slice(nni_reading *r, const nni_function_row *row, nni_value *out) {
   (void)row;
   *out = nni_input(r, 0);
-  if (out->kind == NNI_LIST || out->kind == NNI_SIZES) return nni_fail(r, NNM_ERROR_UNSUPPORTED, "cuts a list");
+  if (out->kind == NNI_LIST || out->kind == NNI_SIZES)
+    return nni_fail(r, NNM_ERROR_UNSUPPORTED, "cuts a list; export the model with fixed sizes");
   NNM_TRY(nni_tensor_input(r, 0, out));
   for (size_t first = 1; first < r->input_count; first += 4) {
     const nni_value cut[4] = {nni_input(r, first), nni_input(r, first + 1), nni_input(r, first + 2),

@@ -136,7 +136,7 @@ static nnm_status add_constant(nni_reading *r, nnm_dtype dtype, const int64_t *d
   nnm_constant constant = {.dtype = dtype, .rank = (int32_t)rank, .size = size};
   for (size_t i = 0; i < rank; i++)
     if (dims[i] < 0 || dims[i] > NNM_LIMIT_DIMENSION)
-      return nni_fail(r, NNM_ERROR_LIMIT, "has a weight of impossible size");
+      return nni_fail(r, NNM_ERROR_LIMIT, "has a weight of impossible size; export the model again");
   constant.dims = nnm_arena_copy(r->arena, dims, rank, sizeof *dims);
   constant.bytes = bytes ? nnm_arena_copy(r->arena, bytes, size, 1) : NULL;
   const nnm_constant *copy = nnm_arena_copy(r->arena, &constant, 1, sizeof constant);
@@ -266,7 +266,8 @@ nnm_status nni_shape_tensor(nni_reading *r, const nni_value *list, nnm_tensor_id
   size_t count = list->kind == NNI_LIST ? list->count : 1;
   int64_t numbers[NNM_LIMIT_RANK];
   nnm_tensor_id entries[NNM_LIMIT_RANK];
-  if (count > NNM_LIMIT_RANK) return nni_fail(r, NNM_ERROR_LIMIT, "has a shape of more than 16 dimensions");
+  if (count > NNM_LIMIT_RANK)
+    return nni_fail(r, NNM_ERROR_LIMIT, "has a shape of more than 16 dimensions; reshape the tensor before exporting");
   bool is_fixed = true;
   for (size_t i = 0; i < count; i++) {
     is_fixed = is_fixed && items[i].kind == NNI_INT;

@@ -14,19 +14,11 @@ static nnm_status read_ir(const unsigned char *data, size_t size, nnm_graph **gr
   return status;
 }
 
-static bool mentions(const unsigned char *data, size_t size, const char *word) {
-  size_t length = strlen(word);
-  for (size_t i = 0; i + length <= size; i++)
-    if (!memcmp(data + i, word, length)) return true;
-  return false;
-}
-
 /* An object whose first members are nodes: with "attr" and bounds. An empty object may be one. */
 static int probe_ir(const unsigned char *data, size_t size) {
-  size_t start = 0, end = size < 4096 ? size : 4096;
-  while (start < end && data[start] && strchr(" \t\r\n", data[start])) start++;
-  if (start == end || data[start] != '{') return 0;
-  return mentions(data, end, "\"attr\"") || mentions(data, end, "\"inbounds\"") ? 2 : 1;
+  if (!nnm_is_json_object(data, size)) return 0;
+  bool is_one = nnm_begins_with_mention(data, size, "\"attr\"") || nnm_begins_with_mention(data, size, "\"inbounds\"");
+  return is_one ? 2 : 1;
 }
 
 const nnm_reader nnm_reader_nnmeter_ir = {"nnmeter-ir", probe_ir, read_ir};

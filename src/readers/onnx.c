@@ -13,19 +13,6 @@
  * about a second, and some 800,000 nodes. */
 enum { WALKS = 8, INLINING_BUDGET = 1 << 26, PROBED_BYTES = 4096, LARGEST_IR_VERSION = 255 };
 
-nnm_status nnm_onnx_push(onnx_reader *reader, onnx_stack *stack, const void *item) {
-  size_t needed = (stack->count + 1) * stack->item_size;
-  if (needed > stack->capacity) {
-    size_t capacity = stack->capacity ? stack->capacity * 2 : 64 * stack->item_size;
-    void *items = realloc(stack->items, capacity);
-    if (!items) return nnm_fail_memory(reader->file.error);
-    stack->items = items;
-    stack->capacity = capacity;
-  }
-  memcpy((char *)stack->items + stack->count++ * stack->item_size, item, stack->item_size);
-  return NNM_OK;
-}
-
 /* ---- is it ONNX? */
 
 /* Producer names and versions are text. The same place of TensorFlow's SavedModel and of Core ML holds a message, whose
@@ -177,8 +164,8 @@ static nnm_status read_model(onnx_reader *reader, const unsigned char *data, siz
 }
 
 static void free_reader(onnx_reader *reader) {
-  onnx_stack *stacks[] = {&reader->inputs, &reader->outputs,   &reader->raw_attributes, &reader->attributes,
-                          &reader->values, &reader->functions, &reader->input_uses};
+  nnm_stack *stacks[] = {&reader->inputs, &reader->outputs,   &reader->raw_attributes, &reader->attributes,
+                         &reader->values, &reader->functions, &reader->input_uses};
   for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) free(stacks[i]->items);
   nnm_text_free(&reader->name);
   nnm_strings_free(&reader->function_names);

@@ -46,7 +46,7 @@ static nnm_status collect_numbers(onnx_reader *reader, const nnm_wire_field *fie
       return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
                            "an attribute of more than %d numbers; store them as a tensor", NNM_LIMIT_LIST_ITEMS);
     double as_double = float_of(number);
-    NNM_TRY(nnm_onnx_push(reader, &reader->values, is_float ? (void *)&as_double : (void *)&number));
+    NNM_TRY(nnm_stack_push(&reader->values, is_float ? (void *)&as_double : (void *)&number, reader->file.error));
   }
   if (!damaged) return NNM_OK;
   return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, field->bytes,
@@ -159,7 +159,7 @@ static nnm_status collect_texts(onnx_reader *reader, const raw_attribute *raw) {
     if (field.number != ATTRIBUTE_STRINGS) continue;
     const char *text;
     NNM_TRY(nnm_onnx_text(reader, &field, &text));
-    NNM_TRY(nnm_onnx_push(reader, &reader->values, &text));
+    NNM_TRY(nnm_stack_push(&reader->values, &text, reader->file.error));
   }
   return message.status;
 }
@@ -198,7 +198,7 @@ static set_value *const setters[] = {
 static nnm_status push_value(onnx_reader *reader, const nnm_wire_field *field, const char *name) {
   nnm_attribute attribute = {.name = name};
   NNM_TRY(setters[field->number](reader, field, &attribute));
-  return nnm_onnx_push(reader, &reader->attributes, &attribute);
+  return nnm_stack_push(&reader->attributes, &attribute, reader->file.error);
 }
 
 static nnm_status push_value_or_list(onnx_reader *reader, const raw_attribute *raw, const char *name) {
@@ -206,7 +206,7 @@ static nnm_status push_value_or_list(onnx_reader *reader, const raw_attribute *r
   if (kind == ATTRIBUTE_INTS || kind == ATTRIBUTE_FLOATS || kind == ATTRIBUTE_STRINGS) {
     nnm_attribute attribute = {.name = name};
     NNM_TRY(read_list(reader, raw, &attribute));
-    return nnm_onnx_push(reader, &reader->attributes, &attribute);
+    return nnm_stack_push(&reader->attributes, &attribute, reader->file.error);
   }
   if (kind >= sizeof setters / sizeof setters[0] || !setters[kind]) return NNM_OK;
   bool has_default = kind == ATTRIBUTE_F || kind == ATTRIBUTE_I || kind == ATTRIBUTE_S;

@@ -53,7 +53,7 @@ nnm_status nnm_onnx_add_function(onnx_reader *reader, const nnm_wire_field *fiel
     return nnm_fail(reader->file.error, NNM_ERROR_LIMIT, head.name,
                     "more than %d functions; inline them when exporting", NNM_LIMIT_NODES);
   *slot = (int32_t)reader->functions.count;
-  return nnm_onnx_push(reader, &reader->functions, &(onnx_function){field->bytes, field->size, false});
+  return nnm_stack_push(&reader->functions, &(onnx_function){field->bytes, field->size, false}, reader->file.error);
 }
 
 nnm_status nnm_onnx_find_function(onnx_reader *reader, const char *domain, const char *type, const char *overload,
@@ -63,7 +63,7 @@ nnm_status nnm_onnx_find_function(onnx_reader *reader, const char *domain, const
   NNM_TRY(make_key(reader, domain, type, overload));
   const int32_t *slot = nnm_strings_value(&reader->function_names, reader->name.data, reader->name.length);
   if (!slot) return nnm_fail_memory(reader->file.error);
-  if (*slot >= 0) *out = ONNX_ITEM(reader->functions, onnx_function, *slot);
+  if (*slot >= 0) *out = NNM_STACK_ITEM(reader->functions, onnx_function, *slot);
   return NNM_OK;
 }
 
@@ -119,8 +119,8 @@ static nnm_status bind_ports(onnx_reader *reader, onnx_scope *scope, const onnx_
   while (nnm_wire_next(&message, &field)) {
     bool is_input = field.number == FUNCTION_INPUT, taken;
     size_t *next = is_input ? &input : &output, end = is_input ? input_end : output_end;
-    onnx_stack *stack = is_input ? &reader->inputs : &reader->outputs;
-    nnm_tensor_id tensor = *next < end ? *ONNX_ITEM(*stack, nnm_tensor_id, *next) : -1;
+    nnm_stack *stack = is_input ? &reader->inputs : &reader->outputs;
+    nnm_tensor_id tensor = *next < end ? *NNM_STACK_ITEM(*stack, nnm_tensor_id, *next) : -1;
     ++*next;
     if (!field.size) continue;
     if (!is_input) {

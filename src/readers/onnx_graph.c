@@ -154,7 +154,7 @@ static nnm_status push_port(onnx_reader *reader, const nnm_wire_field *field) {
   bool is_input = field->number == NODE_INPUT;
   nnm_tensor_id tensor;
   NNM_TRY(is_input ? nnm_onnx_tensor_read(reader, field, &tensor) : nnm_onnx_tensor_written(reader, field, &tensor));
-  return nnm_onnx_push(reader, is_input ? &reader->inputs : &reader->outputs, &tensor);
+  return nnm_stack_push(is_input ? &reader->inputs : &reader->outputs, &tensor, reader->file.error);
 }
 
 static nnm_status read_domain(onnx_reader *reader, const nnm_wire_field *field, const char **domain) {
@@ -169,7 +169,7 @@ static nnm_status keep_attribute(onnx_reader *reader, const raw_node *raw, const
     return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
                          "node %zu has more than %d attributes; the file is damaged: fetch or export it again",
                          reader->node_count, NNM_LIMIT_ATTRIBUTES);
-  return nnm_onnx_push(reader, &reader->raw_attributes, field);
+  return nnm_stack_push(&reader->raw_attributes, field, reader->file.error);
 }
 
 /* Everything but the attributes. */
@@ -200,12 +200,12 @@ static nnm_status read_attributes(onnx_reader *reader, const raw_node *raw) {
   size_t end = reader->raw_attributes.count;
   for (size_t i = raw->first_raw_attribute; i < end; i++) {
     nnm_wire_field field =
-        *ONNX_ITEM(reader->raw_attributes, nnm_wire_field, i); /* bodies push more: the stack moves */
+        *NNM_STACK_ITEM(reader->raw_attributes, nnm_wire_field, i); /* bodies push more: the stack moves */
     size_t index = reader->attributes.count; /* several from here when it is a list of tensors; none for types */
     NNM_TRY(nnm_onnx_read_attribute(reader, &field, NULL));
     if (reader->attributes.count == index) continue;
     NNM_TRY(nnm_onnx_check_twice(reader, &field, &raw->node, raw->first_attribute, index));
-    NNM_TRY(nnm_onnx_check_kind(reader, &field, &raw->node, ONNX_ITEM(reader->attributes, nnm_attribute, index)));
+    NNM_TRY(nnm_onnx_check_kind(reader, &field, &raw->node, NNM_STACK_ITEM(reader->attributes, nnm_attribute, index)));
   }
   return NNM_OK;
 }
@@ -216,9 +216,10 @@ static nnm_status add_node(onnx_reader *reader, raw_node *raw) {
   node->input_count = (uint32_t)(reader->inputs.count - raw->first_input);
   node->output_count = (uint32_t)(reader->outputs.count - raw->first_output);
   node->attribute_count = (uint32_t)(reader->attributes.count - raw->first_attribute);
-  node->inputs = node->input_count ? ONNX_ITEM(reader->inputs, nnm_tensor_id, raw->first_input) : NULL;
-  node->outputs = node->output_count ? ONNX_ITEM(reader->outputs, nnm_tensor_id, raw->first_output) : NULL;
-  node->attributes = node->attribute_count ? ONNX_ITEM(reader->attributes, nnm_attribute, raw->first_attribute) : NULL;
+  node->inputs = node->input_count ? NNM_STACK_ITEM(reader->inputs, nnm_tensor_id, raw->first_input) : NULL;
+  node->outputs = node->output_count ? NNM_STACK_ITEM(reader->outputs, nnm_tensor_id, raw->first_output) : NULL;
+  node->attributes =
+      node->attribute_count ? NNM_STACK_ITEM(reader->attributes, nnm_attribute, raw->first_attribute) : NULL;
   nnm_onnx_note_use(reader, node);
   return nnm_graph_builder_node(reader->builder, node, NULL, reader->file.error);
 }

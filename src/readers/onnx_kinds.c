@@ -91,10 +91,10 @@ nnm_status nnm_onnx_check_kind(onnx_reader *reader, const nnm_wire_field *field,
 
 nnm_status nnm_onnx_check_twice(onnx_reader *reader, const nnm_wire_field *field, const nnm_node *node, size_t first,
                                 size_t index) {
-  const char *name = ONNX_ITEM(reader->attributes, nnm_attribute, index)->name;
+  const char *name = NNM_STACK_ITEM(reader->attributes, nnm_attribute, index)->name;
   NNM_TRY(nnm_wire_spend(&reader->file, index - first)); /* a few comparisons, but for nodes made to have thousands */
   for (size_t i = first; i < index; i++)
-    if (ONNX_ITEM(reader->attributes, nnm_attribute, i)->name == name)
+    if (NNM_STACK_ITEM(reader->attributes, nnm_attribute, i)->name == name)
       return nnm_wire_fail(&reader->file, NNM_ERROR_GRAPH, field->bytes,
                            "attribute '%.60s' of %.60s '%.120s' stands twice; export the model again", name, node->type,
                            node->name);

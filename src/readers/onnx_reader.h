@@ -2,16 +2,10 @@
 #ifndef NNM_READERS_ONNX_READER_H
 #define NNM_READERS_ONNX_READER_H
 
+#include "base/stack.h"
 #include "base/text.h"
 #include "graph/builder.h"
 #include "readers/onnx_schema.h"
-
-/* A stack of items, kept while reading so that nested nodes can share one allocation. */
-typedef struct onnx_stack {
-  void *items;
-  size_t count, item_size;
-  size_t capacity; /* bytes */
-} onnx_stack;
 
 typedef struct onnx_function {
   const unsigned char *bytes;
@@ -41,16 +35,16 @@ enum { ONNX_KIND_SLOTS = 64 };
 typedef struct onnx_reader {
   nnm_wire_file file;
   nnm_graph_builder *builder;
-  onnx_stack inputs, outputs; /* nnm_tensor_id */
-  onnx_stack raw_attributes;  /* nnm_wire_field: of nodes whose head is being read */
-  onnx_stack attributes;      /* nnm_attribute */
-  onnx_stack values;          /* 8-byte elements of attribute lists */
+  nnm_stack inputs, outputs;  /* nnm_tensor_id */
+  nnm_stack raw_attributes;   /* nnm_wire_field: of nodes whose head is being read */
+  nnm_stack attributes;       /* nnm_attribute */
+  nnm_stack values;           /* 8-byte elements of attribute lists */
   const char *empty;          /* "", interned */
   nnm_text name;              /* for putting names together */
   int body_depth;             /* If/Loop/Scan bodies around the current node */
   size_t node_count;          /* read so far, for messages */
   onnx_scope *scope;          /* NULL: in the model itself */
-  onnx_stack functions;       /* onnx_function */
+  nnm_stack functions;        /* onnx_function */
   nnm_strings function_names; /* "domain / name / overload" -> index into functions */
   nnm_arena arena;            /* of function_names */
   size_t call_count;          /* functions inlined so far */
@@ -59,11 +53,8 @@ typedef struct onnx_reader {
   uint64_t odd_type;
   onnx_kind kinds[ONNX_KIND_SLOTS]; /* looked up before, by address of the name */
   /* How the main graph's inputs are used, by tensor id: they are its first tensors. See onnx_weights.c. */
-  onnx_stack input_uses; /* onnx_input_use */
+  nnm_stack input_uses; /* onnx_input_use */
 } onnx_reader;
-
-nnm_status nnm_onnx_push(onnx_reader *reader, onnx_stack *stack, const void *item);
-#define ONNX_ITEM(stack, type, index) (&((type *)(stack).items)[index])
 
 /* onnx_names.c: texts of the file, checked and interned. */
 nnm_status nnm_onnx_name(onnx_reader *reader, const nnm_wire_field *field, const char **out);

@@ -71,7 +71,8 @@ static bool is_named_like_weight(const nnm_wire_field *name) {
 }
 
 nnm_status nnm_onnx_note_input(onnx_reader *reader, const nnm_wire_field *name, bool known_shape) {
-  return nnm_onnx_push(reader, &reader->input_uses, &(onnx_input_use){known_shape, is_named_like_weight(name), 0});
+  return nnm_stack_push(&reader->input_uses, &(onnx_input_use){known_shape, is_named_like_weight(name), 0},
+                        reader->file.error);
 }
 
 static uint8_t kind_of_port(const weight_ports *row, uint32_t port) {
@@ -88,13 +89,13 @@ void nnm_onnx_note_use(onnx_reader *reader, const nnm_node *node) {
     for (int r = 0; !looked_up && r < WEIGHT_PORT_ROWS && !*node->domain; r++)
       if (!strcmp(weight_port_table[r].type, node->type)) row = &weight_port_table[r];
     looked_up = true;
-    ONNX_ITEM(reader->input_uses, onnx_input_use, tensor)->ports |= kind_of_port(row, i);
+    NNM_STACK_ITEM(reader->input_uses, onnx_input_use, tensor)->ports |= kind_of_port(row, i);
   }
 }
 
 void nnm_onnx_settle_input(onnx_reader *reader, nnm_tensor_id tensor) {
   if (tensor >= 0 && (size_t)tensor < reader->input_uses.count)
-    ONNX_ITEM(reader->input_uses, onnx_input_use, tensor)->ports |= SETTLED;
+    NNM_STACK_ITEM(reader->input_uses, onnx_input_use, tensor)->ports |= SETTLED;
 }
 
 static bool is_weight(const onnx_input_use *use, bool behind_weight) {
@@ -106,7 +107,7 @@ static bool is_weight(const onnx_input_use *use, bool behind_weight) {
 nnm_status nnm_onnx_mark_weights(onnx_reader *reader) {
   bool behind_weight = false;
   for (size_t i = 0; i < reader->input_uses.count; i++) {
-    if (!is_weight(ONNX_ITEM(reader->input_uses, onnx_input_use, i), behind_weight)) continue;
+    if (!is_weight(NNM_STACK_ITEM(reader->input_uses, onnx_input_use, i), behind_weight)) continue;
     behind_weight = true;
     NNM_TRY(nnm_graph_builder_weight(reader->builder, (nnm_tensor_id)i, NULL, reader->file.error));
   }

@@ -13,19 +13,6 @@
  * about a second. */
 enum { WALKS = 8, INLINING_BUDGET = 1 << 26, PROBED_BYTES = 4096 };
 
-nnm_status nnm_tf_push(tf_reader *reader, tf_stack *stack, const void *item) {
-  size_t needed = (stack->count + 1) * stack->item_size;
-  if (needed > stack->capacity) {
-    size_t capacity = stack->capacity ? stack->capacity * 2 : 64 * stack->item_size;
-    void *items = realloc(stack->items, capacity);
-    if (!items) return nnm_fail_memory(reader->file.error);
-    stack->items = items;
-    stack->capacity = capacity;
-  }
-  memcpy((char *)stack->items + stack->count++ * stack->item_size, item, stack->item_size);
-  return NNM_OK;
-}
-
 /* ---- is it TensorFlow? */
 
 /* An operator's name: letters, digits and a few more. */
@@ -82,10 +69,6 @@ typedef struct chosen_graph {
   size_t count;
 } chosen_graph;
 
-static bool is_text(const nnm_wire_field *field, const char *text) {
-  return field->size == strlen(text) && !memcmp(field->bytes, text, field->size);
-}
-
 static nnm_status find_tag(tf_reader *reader, const nnm_wire_field *graph, bool *serves, const char **version) {
   nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_tf_meta_graph, graph->bytes, graph->size);
   nnm_wire_field part = {0}, info = {0};
@@ -94,7 +77,7 @@ static nnm_status find_tag(tf_reader *reader, const nnm_wire_field *graph, bool 
     if (part.number != META_GRAPH_INFO) continue;
     nnm_wire_message inner = nnm_wire_open(&reader->file, &nnm_tf_meta_info, part.bytes, part.size);
     while (nnm_wire_next(&inner, &info)) {
-      if (info.number == META_INFO_TAG) *serves = *serves || is_text(&info, "serve");
+      if (info.number == META_INFO_TAG) *serves = *serves || nnm_wire_is_text(&info, "serve");
       else if (info.size && info.size < 64 && nnm_wire_is_utf8(info.bytes, info.size))
         *version = nnm_graph_builder_intern(reader->builder, (const char *)info.bytes, info.size);
     }
@@ -136,15 +119,6 @@ typedef struct chosen_signature {
   size_t count;
 } chosen_signature;
 
-static nnm_status read_map_entry(tf_reader *reader, const nnm_wire_field *entry, nnm_wire_field *key,
-                                 nnm_wire_field *value) {
-  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_tf_map, entry->bytes, entry->size);
-  nnm_wire_field part = {0};
-  *key = *value = (nnm_wire_field){.bytes = entry->bytes};
-  while (nnm_wire_next(&message, &part)) *(part.number == MAP_KEY ? key : value) = part;
-  return message.status;
-}
-
 /* What TensorFlow itself needs for loading is no signature of the model. */
 static bool is_internal(const nnm_wire_field *key) {
   return key->size > 2 && key->bytes[0] == '_' && key->bytes[1] == '_';
@@ -156,14 +130,14 @@ static nnm_status choose_signature(tf_reader *reader, const nnm_wire_field *grap
   bool is_default = false;
   while (nnm_wire_next(&message, &field)) {
     if (field.number != META_GRAPH_SIGNATURE) continue;
-    NNM_TRY(read_map_entry(reader, &field, &key, &value));
+    NNM_TRY(nnm_tf_read_entry(reader, &field, &key, &value));
     if (is_internal(&key)) continue;
     out->count++;
-    if (out->found && !is_text(&key, "serving_default")) continue;
+    if (out->found && !nnm_wire_is_text(&key, "serving_default")) continue;
     out->found = true;
     out->key = key;
     out->whole = value;
-    is_default = is_text(&key, "serving_default");
+    is_default = nnm_wire_is_text(&key, "serving_default");
   }
   NNM_TRY(message.status);
   if (!out->found)
@@ -178,7 +152,7 @@ static nnm_status choose_signature(tf_reader *reader, const nnm_wire_field *grap
 static nnm_status read_tensor_info(tf_reader *reader, const nnm_wire_field *entry, tf_signature_input *out) {
   nnm_wire_field value, part = {0};
   *out = (tf_signature_input){0};
-  NNM_TRY(read_map_entry(reader, entry, &out->key, &value));
+  NNM_TRY(nnm_tf_read_entry(reader, entry, &out->key, &value));
   nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_tf_tensor_info, value.bytes, value.size);
   while (nnm_wire_next(&message, &part)) {
     switch (part.number) {
@@ -200,8 +174,8 @@ static nnm_status read_signature(tf_reader *reader, const nnm_wire_field *signat
     if (field.number == SIGNATURE_METHOD) continue;
     NNM_TRY(read_tensor_info(reader, &field, &info));
     if (!info.name.size) continue; /* a sparse or composite tensor: its parts are found as what nothing defines */
-    if (field.number == SIGNATURE_INPUT) NNM_TRY(nnm_tf_push(reader, &reader->signature_inputs, &info));
-    else NNM_TRY(nnm_tf_push(reader, &reader->signature_outputs, &info.name));
+    if (field.number == SIGNATURE_INPUT) NNM_TRY(nnm_stack_push(&reader->signature_inputs, &info, reader->file.error));
+    else NNM_TRY(nnm_stack_push(&reader->signature_outputs, &info.name, reader->file.error));
   }
   return message.status;
 }
@@ -238,7 +212,7 @@ static nnm_status find_named(tf_reader *reader, const nnm_wire_field *name, tf_e
 static nnm_status feed_inputs(tf_reader *reader) {
   for (size_t i = 0; i < reader->signature_inputs.count; i++) {
     tf_edge edge;
-    NNM_TRY(find_named(reader, &TF_ITEM(reader->signature_inputs, tf_signature_input, i)->name, &edge));
+    NNM_TRY(find_named(reader, &NNM_STACK_ITEM(reader->signature_inputs, tf_signature_input, i)->name, &edge));
     reader->main->nodes[*edge.node].fed = (int32_t)i;
   }
   return NNM_OK;
@@ -247,7 +221,7 @@ static nnm_status feed_inputs(tf_reader *reader) {
 static nnm_status mark_signature(tf_reader *reader, tf_instance *root) {
   for (size_t i = 0; i < reader->signature_outputs.count; i++) {
     tf_edge edge;
-    NNM_TRY(find_named(reader, TF_ITEM(reader->signature_outputs, nnm_wire_field, i), &edge));
+    NNM_TRY(find_named(reader, NNM_STACK_ITEM(reader->signature_outputs, nnm_wire_field, i), &edge));
     NNM_TRY(nnm_tf_mark_live(reader, root, (uint32_t)*edge.node, edge.port));
   }
   return NNM_OK;
@@ -267,7 +241,7 @@ static nnm_status find_roots(tf_reader *reader, uint8_t **roots, size_t *count) 
   }
   for (uint32_t i = 0; i < body->node_count; i++)
     for (uint32_t k = 0; k < body->nodes[i].edge_count; k++) {
-      const tf_edge *edge = TF_ITEM(reader->edges, tf_edge, body->nodes[i].first_edge + k);
+      const tf_edge *edge = NNM_STACK_ITEM(reader->edges, tf_edge, body->nodes[i].first_edge + k);
       if (*edge->node >= 0) (*roots)[*edge->node] = 0;
     }
   for (uint32_t i = 0; i < body->node_count; i++) {
@@ -302,7 +276,7 @@ static nnm_status add_output(tf_reader *reader, tf_instance *root, const tf_edge
 static nnm_status add_signature_outputs(tf_reader *reader, tf_instance *root) {
   for (size_t i = 0; i < reader->signature_outputs.count; i++) {
     tf_edge edge;
-    NNM_TRY(find_named(reader, TF_ITEM(reader->signature_outputs, nnm_wire_field, i), &edge));
+    NNM_TRY(find_named(reader, NNM_STACK_ITEM(reader->signature_outputs, nnm_wire_field, i), &edge));
     NNM_TRY(add_output(reader, root, &edge));
   }
   return NNM_OK;
@@ -325,7 +299,7 @@ static nnm_status add_root_outputs(tf_reader *reader, tf_instance *root, const u
 /* What a signature calls its inputs. */
 static nnm_status name_inputs(tf_reader *reader, tf_instance *root) {
   for (size_t i = 0; i < reader->signature_inputs.count; i++) {
-    const tf_signature_input *input = TF_ITEM(reader->signature_inputs, tf_signature_input, i);
+    const tf_signature_input *input = NNM_STACK_ITEM(reader->signature_inputs, tf_signature_input, i);
     tf_edge edge;
     nnm_tensor_id tensor;
     NNM_TRY(find_named(reader, &input->name, &edge));
@@ -406,11 +380,11 @@ static nnm_status read_model(tf_reader *reader, const unsigned char *data, size_
 }
 
 static void free_reader(tf_reader *reader) {
-  tf_stack *stacks[] = {&reader->edges,   &reader->functions, &reader->pending,          &reader->attributes,
-                        &reader->values,  &reader->inputs,    &reader->signature_inputs, &reader->signature_outputs,
-                        &reader->outputs, &reader->listed};
+  nnm_stack *stacks[] = {&reader->edges,   &reader->functions, &reader->pending,          &reader->attributes,
+                         &reader->values,  &reader->inputs,    &reader->signature_inputs, &reader->signature_outputs,
+                         &reader->outputs, &reader->listed};
   for (size_t i = 0; i < reader->functions.count; i++) {
-    tf_function *function = TF_ITEM(reader->functions, tf_function, i);
+    tf_function *function = NNM_STACK_ITEM(reader->functions, tf_function, i);
     if (function->body) nnm_strings_free(&function->body->names);
   }
   if (reader->main) nnm_strings_free(&reader->main->names);

@@ -4,15 +4,11 @@
 #include "base/limits.h"
 #include "readers/tf_reader.h"
 
-static bool is_text(const nnm_wire_field *field, const char *text) {
-  return field->size == strlen(text) && !memcmp(field->bytes, text, field->size);
-}
-
 /* Types say little: most are those of inputs ("T", "Tidx"). */
 static bool is_wanted_type(const nnm_wire_field *name) {
   static const char *const wanted[] = {"DstT", "dtype", "out_type", "output_type", "Tout", "element_dtype"};
   for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
-    if (is_text(name, wanted[i])) return true;
+    if (nnm_wire_is_text(name, wanted[i])) return true;
   return false;
 }
 
@@ -49,7 +45,7 @@ static nnm_status collect(tf_reader *reader, const nnm_wire_field *field, nnm_at
       return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
                            "an attribute of more than %d numbers; store them as a tensor", NNM_LIMIT_LIST_ITEMS);
     double as_double = float_of(number);
-    NNM_TRY(nnm_tf_push(reader, &reader->values, is_float ? (void *)&as_double : (void *)&number));
+    NNM_TRY(nnm_stack_push(&reader->values, is_float ? (void *)&as_double : (void *)&number, reader->file.error));
   }
   return damaged ? fail_list(reader, field) : NNM_OK;
 }
@@ -58,7 +54,7 @@ static nnm_status collect_text(tf_reader *reader, const nnm_wire_field *field, n
   nnm_attribute text;
   NNM_TRY(set_text(reader, field, &text));
   attribute->kind = NNM_ATTRIBUTE_TEXTS;
-  return nnm_tf_push(reader, &reader->values, &text.as.text);
+  return nnm_stack_push(&reader->values, &text.as.text, reader->file.error);
 }
 
 /* Numbers or texts; lists of shapes, types and functions are of no use here. *used false then. */
@@ -124,16 +120,12 @@ static nnm_status set_value(tf_reader *reader, const nnm_wire_field *name, const
   }
 }
 
-/* Key and value of one entry of a map; a value that is not there has size 0. */
-static nnm_status read_entry(tf_reader *reader, const nnm_wire_field *field, nnm_wire_field *key,
+nnm_status nnm_tf_read_entry(tf_reader *reader, const nnm_wire_field *entry, nnm_wire_field *key,
                              nnm_wire_field *value) {
-  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_tf_map, field->bytes, field->size);
+  nnm_wire_message message = nnm_wire_open(&reader->file, &nnm_tf_map, entry->bytes, entry->size);
   nnm_wire_field part = {0};
-  *key = *value = (nnm_wire_field){.bytes = field->bytes};
-  while (nnm_wire_next(&message, &part)) {
-    if (part.number == MAP_KEY) *key = part;
-    else *value = part;
-  }
+  *key = *value = (nnm_wire_field){.bytes = entry->bytes};
+  while (nnm_wire_next(&message, &part)) *(part.number == MAP_KEY ? key : value) = part;
   return message.status;
 }
 
@@ -149,7 +141,7 @@ static nnm_status read_attribute(tf_reader *reader, const nnm_wire_field *name, 
   NNM_TRY(nnm_wire_check_name(&reader->file, name));
   attribute.name = nnm_graph_builder_intern(reader->builder, (const char *)name->bytes, name->size);
   if (!attribute.name) return nnm_fail_memory(reader->file.error);
-  return nnm_tf_push(reader, &reader->attributes, &attribute);
+  return nnm_stack_push(&reader->attributes, &attribute, reader->file.error);
 }
 
 nnm_status nnm_tf_read_attributes(tf_reader *reader, const tf_node *node, nnm_wire_field *declared) {
@@ -158,8 +150,8 @@ nnm_status nnm_tf_read_attributes(tf_reader *reader, const tf_node *node, nnm_wi
   size_t first = reader->attributes.count;
   *declared = (nnm_wire_field){0};
   while (nnm_wire_next(&message, &field)) {
-    NNM_TRY(read_entry(reader, &field, &name, &value));
-    if (is_text(&name, "_output_shapes")) *declared = value;
+    NNM_TRY(nnm_tf_read_entry(reader, &field, &name, &value));
+    if (nnm_wire_is_text(&name, "_output_shapes")) *declared = value;
     if (!name.size || name.bytes[0] == '_' || !value.size) continue;
     if (reader->attributes.count - first >= NNM_LIMIT_ATTRIBUTES)
       return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field.bytes,
@@ -178,8 +170,8 @@ nnm_status nnm_tf_find_attribute(tf_reader *reader, const tf_node *node, const c
   nnm_wire_field field = {0}, key, value;
   *found = false;
   while (!*found && nnm_wire_next(&message, &field)) {
-    NNM_TRY(read_entry(reader, &field, &key, &value));
-    if (!is_text(&key, name)) continue;
+    NNM_TRY(nnm_tf_read_entry(reader, &field, &key, &value));
+    if (!nnm_wire_is_text(&key, name)) continue;
     nnm_wire_message inner = nnm_wire_open(&reader->file, &nnm_tf_value, value.bytes, value.size);
     *found = nnm_wire_next(&inner, out);
     NNM_TRY(inner.status);

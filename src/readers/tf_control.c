@@ -1,4 +1,5 @@
 /* If and While of TensorFlow 2: their functions become blocks, as the bodies of ONNX's If and Loop. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -79,12 +80,7 @@ static nnm_status new_formal(tf_reader *reader, const tf_instance *instance, uin
                              uint32_t number, nnm_tensor_id *out) {
   const char *name;
   char suffix[48];
-  nnm_text text = {0};
-  nnm_text_printf(&text, "/%s_%u", what, (unsigned)number);
-  if (text.failed) return nnm_fail_memory(reader->file.error);
-  strncpy(suffix, text.data, sizeof suffix - 1);
-  suffix[sizeof suffix - 1] = '\0';
-  nnm_text_free(&text);
+  snprintf(suffix, sizeof suffix, "/%s_%u", what, (unsigned)number);
   NNM_TRY(nnm_tf_scoped_name(reader, instance, index, suffix, &name));
   NNM_TRY(nnm_graph_builder_local_tensor(reader->builder, name, out, reader->file.error));
   return nnm_graph_builder_input(reader->builder, *out, reader->file.error);

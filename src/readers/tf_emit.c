@@ -44,11 +44,16 @@ static nnm_status read_declared(tf_reader *reader, const tf_node *node, declared
   return found && field.number == VALUE_SHAPE ? nnm_tf_read_shape(reader, &field, &out->rank, &out->dims) : NNM_OK;
 }
 
+static bool is_fixed(const declared_shape *shape) {
+  for (int32_t i = 0; i < shape->rank; i++)
+    if (shape->dims[i] < 0) return false;
+  return shape->rank >= 0;
+}
+
 nnm_status nnm_tf_has_fixed_shape(tf_reader *reader, const tf_node *node, bool *fixed) {
   declared_shape shape;
   NNM_TRY(read_declared(reader, node, &shape));
-  *fixed = shape.rank >= 0;
-  for (int32_t i = 0; i < shape.rank; i++) *fixed = *fixed && shape.dims[i] >= 0;
+  *fixed = is_fixed(&shape);
   return NNM_OK;
 }
 
@@ -59,12 +64,10 @@ static nnm_status emit_variable(tf_reader *reader, tf_instance *instance, uint32
   nnm_tensor_id tensor;
   NNM_TRY(read_declared(reader, node, &shape));
   NNM_TRY(nnm_tf_tensor_of(reader, instance, index, 0, &tensor));
-  bool known;
-  NNM_TRY(nnm_tf_has_fixed_shape(reader, node, &known));
   nnm_constant *constant = NNM_ARENA_NEW(reader->graph_arena, nnm_constant);
   if (!constant) return nnm_fail_memory(reader->file.error);
   *constant = (nnm_constant){nnm_tf_element_type(reader, shape.type), shape.rank, shape.dims, NULL, 0, false};
-  return nnm_graph_builder_weight(reader->builder, tensor, known ? constant : NULL, reader->file.error);
+  return nnm_graph_builder_weight(reader->builder, tensor, is_fixed(&shape) ? constant : NULL, reader->file.error);
 }
 
 /* Below this version of the graph format an empty shape of a placeholder meant an unknown one. */
@@ -73,7 +76,7 @@ enum { FIRST_WITH_SCALARS = 24 };
 static nnm_status emit_input(tf_reader *reader, tf_instance *instance, uint32_t index, uint32_t port) {
   const tf_node *node = &instance->body->nodes[index];
   const tf_signature_input *signature =
-      node->fed >= 0 ? TF_ITEM(reader->signature_inputs, tf_signature_input, node->fed) : NULL;
+      node->fed >= 0 ? NNM_STACK_ITEM(reader->signature_inputs, tf_signature_input, node->fed) : NULL;
   declared_shape shape;
   nnm_tensor_id tensor;
   NNM_TRY(read_declared(reader, node, &shape));
@@ -120,7 +123,7 @@ static nnm_status push_inputs(tf_reader *reader, tf_instance *instance, uint32_t
   for (uint32_t i = 0; i < node->edge_count; i++) {
     nnm_tensor_id tensor;
     NNM_TRY(nnm_tf_tensor_at(reader, instance, nnm_tf_edge_of(reader, instance, index, i), &tensor));
-    NNM_TRY(nnm_tf_push(reader, &reader->inputs, &tensor));
+    NNM_TRY(nnm_stack_push(&reader->inputs, &tensor, reader->file.error));
   }
   return NNM_OK;
 }
@@ -138,7 +141,7 @@ static nnm_status push_outputs(tf_translation *x) {
   for (uint32_t i = 0; i < count; i++) {
     nnm_tensor_id tensor;
     NNM_TRY(nnm_tf_tensor_of(reader, x->instance, x->index, i, &tensor));
-    NNM_TRY(nnm_tf_push(reader, &reader->outputs, &tensor));
+    NNM_TRY(nnm_stack_push(&reader->outputs, &tensor, reader->file.error));
   }
   x->node.outputs = reader->outputs.items;
   x->node.output_count = count;
@@ -150,7 +153,7 @@ static nnm_status keep_listed(tf_translation *x) {
   tf_reader *reader = x->reader;
   reader->listed.count = 0;
   for (size_t i = 0; i < reader->inputs.count; i++)
-    NNM_TRY(nnm_tf_push(reader, &reader->listed, TF_ITEM(reader->inputs, nnm_tensor_id, i)));
+    NNM_TRY(nnm_stack_push(&reader->listed, NNM_STACK_ITEM(reader->inputs, nnm_tensor_id, i), reader->file.error));
   x->node.listed = reader->listed.items;
   x->node.listed_count = (uint32_t)reader->listed.count;
   return NNM_OK;

@@ -49,7 +49,7 @@ static nnm_status add_edge(tf_reader *reader, tf_body *body, tf_node *node, cons
     return nnm_wire_fail(&reader->file, NNM_ERROR_LIMIT, field->bytes,
                          "a node with more than %d inputs; simplify the model before exporting", NNM_LIMIT_NODE_PORTS);
   node->edge_count++;
-  return nnm_tf_push(reader, &reader->edges, &edge);
+  return nnm_stack_push(&reader->edges, &edge, reader->file.error);
 }
 
 /* ------------------------------------------------------------------- nodes */
@@ -72,11 +72,10 @@ static nnm_status name_node(tf_reader *reader, tf_body *body, uint32_t index, co
   return NNM_OK;
 }
 
-static nnm_status classify(tf_reader *reader, tf_node *node) {
+static void classify(tf_reader *reader, tf_node *node) {
   node->row = nnm_tf_find_op(node->type);
   node->kind = node->row ? node->row->kind : TF_PLAIN;
   if (!node->row && nnm_tf_find_function(reader, node->type, strlen(node->type))) node->kind = TF_CALL;
-  return NNM_OK;
 }
 
 static nnm_status read_node(tf_reader *reader, tf_body *body, uint32_t index, const nnm_wire_field *whole) {
@@ -105,7 +104,8 @@ static nnm_status read_node(tf_reader *reader, tf_body *body, uint32_t index, co
     return nnm_wire_fail(&reader->file, NNM_ERROR_FORMAT, whole->bytes,
                          "node '%.*s' has no operator; the file is damaged: fetch or export it again",
                          (int)(node->name_length > 200 ? 200 : node->name_length), node->name);
-  return classify(reader, node);
+  classify(reader, node);
+  return NNM_OK;
 }
 
 static nnm_status count_fields(tf_reader *reader, const nnm_wire_schema *schema, const nnm_wire_field *message_field,
@@ -212,7 +212,7 @@ static nnm_status add_function(tf_reader *reader, const nnm_wire_field *field) {
                          "a name; export the model again",
                          (int)(name.size > 200 ? 200 : name.size), name.bytes);
   *slot = (int32_t)reader->functions.count;
-  return nnm_tf_push(reader, &reader->functions, &function);
+  return nnm_stack_push(&reader->functions, &function, reader->file.error);
 }
 
 nnm_status nnm_tf_index_functions(tf_reader *reader, const nnm_wire_field *library) {
@@ -225,7 +225,7 @@ nnm_status nnm_tf_index_functions(tf_reader *reader, const nnm_wire_field *libra
 tf_function *nnm_tf_find_function(tf_reader *reader, const char *name, size_t length) {
   if (!reader->functions.count) return NULL;
   const int32_t *slot = nnm_strings_value(&reader->function_names, name, length);
-  return slot && *slot >= 0 ? TF_ITEM(reader->functions, tf_function, *slot) : NULL;
+  return slot && *slot >= 0 ? NNM_STACK_ITEM(reader->functions, tf_function, *slot) : NULL;
 }
 
 typedef struct new_arguments {
@@ -252,12 +252,9 @@ static nnm_status read_results(tf_reader *reader, const tf_function *function, t
   }
   nnm_wire_message message =
       nnm_wire_open(&reader->file, &nnm_tf_function_results, function->field.bytes, function->field.size);
-  nnm_wire_field entry = {0}, part = {0};
+  nnm_wire_field entry = {0}, key, value;
   while (status == NNM_OK && nnm_wire_next(&message, &entry)) {
-    nnm_wire_message map = nnm_wire_open(&reader->file, &nnm_tf_map, entry.bytes, entry.size);
-    nnm_wire_field key = {0}, value = {0};
-    while (nnm_wire_next(&map, &part)) *(part.number == MAP_KEY ? &key : &value) = part;
-    status = map.status;
+    status = nnm_tf_read_entry(reader, &entry, &key, &value);
     int32_t *slot = status == NNM_OK && key.size ? nnm_strings_value(&order, (const char *)key.bytes, key.size) : NULL;
     if (slot && *slot >= 0 && value.size)
       status = nnm_tf_read_edge(reader, &body->names, (const char *)value.bytes, value.size, &body->results[*slot]);

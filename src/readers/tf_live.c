@@ -59,7 +59,8 @@ typedef struct child_row {
   const char *suffix;
 } child_row;
 
-/* Which functions a node calls; an attribute that it does not have counts as none. */
+/* Which functions a node calls; an attribute that it does not have counts as none. A Case may have more branches than two:
+ * see note_further_branches. */
 static const child_row child_rows[] = {
     {TF_CALL, "f", 0, 0, "/"},
     {TF_IF, "then_branch", 0, 1, "/then/"},
@@ -90,6 +91,17 @@ static nnm_status add_child(tf_reader *reader, tf_instance *instance, uint32_t n
   return NNM_OK;
 }
 
+/* One of several branches runs, and a block has room for two: the others are told, not read. */
+static nnm_status note_further_branches(tf_reader *reader, const tf_instance *instance, uint32_t index) {
+  nnm_wire_field name;
+  char text[320];
+  NNM_TRY(nnm_tf_function_of(reader, &instance->body->nodes[index], "branches", 2, &name));
+  if (!name.size) return NNM_OK;
+  return nnm_graph_builder_note(reader->builder, reader->file.error,
+                                "%s has more than two branches, of which one runs: only the first two are looked at",
+                                nnm_tf_node_text(instance, index, text, sizeof text));
+}
+
 static nnm_status make_children(tf_reader *reader, tf_instance *instance, uint32_t index) {
   const tf_node *node = &instance->body->nodes[index];
   tf_instance **last = &instance->children[index];
@@ -106,6 +118,7 @@ static nnm_status make_children(tf_reader *reader, tf_instance *instance, uint32
     if (!function) return fail_call(reader, instance, index, "calls a function that the file does not hold");
     NNM_TRY(add_child(reader, instance, index, function, row->skipped, row->suffix, &last));
   }
+  if (node->kind == TF_IF) NNM_TRY(note_further_branches(reader, instance, index));
   bool complete = instance->children[index] && (node->kind == TF_CALL || instance->children[index]->sibling);
   return complete ? NNM_OK : fail_call(reader, instance, index, "does not say which function it calls");
 }
@@ -119,7 +132,7 @@ nnm_status nnm_tf_children(tf_reader *reader, tf_instance *instance, uint32_t no
 /* ------------------------------------------------------------------- edges */
 
 const tf_edge *nnm_tf_edge_of(const tf_reader *reader, const tf_instance *instance, uint32_t node, uint32_t index) {
-  return TF_ITEM(reader->edges, tf_edge, instance->body->nodes[node].first_edge + index);
+  return NNM_STACK_ITEM(reader->edges, tf_edge, instance->body->nodes[node].first_edge + index);
 }
 
 static nnm_status fail_dangling(tf_reader *reader, const tf_instance *instance, const tf_edge *edge) {
@@ -208,7 +221,9 @@ nnm_status nnm_tf_follow(tf_reader *reader, tf_instance *instance, const tf_edge
 
 /* ---------------------------------------------------------------- liveness */
 
-static nnm_status push(tf_reader *reader, const tf_port *port) { return nnm_tf_push(reader, &reader->pending, port); }
+static nnm_status push(tf_reader *reader, const tf_port *port) {
+  return nnm_stack_push(&reader->pending, port, reader->file.error);
+}
 
 static nnm_status push_edge(tf_reader *reader, tf_instance *instance, const tf_edge *edge) {
   tf_port port;
@@ -273,7 +288,7 @@ nnm_status nnm_tf_mark_live(tf_reader *reader, tf_instance *instance, uint32_t n
   tf_port next = {instance, node, port};
   NNM_TRY(push(reader, &next));
   while (reader->pending.count) {
-    next = *TF_ITEM(reader->pending, tf_port, --reader->pending.count);
+    next = *NNM_STACK_ITEM(reader->pending, tf_port, --reader->pending.count);
     NNM_TRY(nnm_wire_spend(&reader->file, 1));
     NNM_TRY(visit(reader, &next));
   }

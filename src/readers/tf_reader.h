@@ -14,17 +14,10 @@
 #ifndef NNM_READERS_TF_READER_H
 #define NNM_READERS_TF_READER_H
 
+#include "base/stack.h"
 #include "base/text.h"
 #include "graph/builder.h"
 #include "readers/tf_schema.h"
-
-/* A growing array of items of one size. */
-typedef struct tf_stack {
-  void *items;
-  size_t count, item_size;
-  size_t capacity; /* bytes */
-} tf_stack;
-#define TF_ITEM(stack, type, index) (&((type *)(stack).items)[index])
 
 /* What a node is to the reader. */
 typedef enum tf_kind {
@@ -123,16 +116,16 @@ typedef struct tf_reader {
   nnm_arena arena;        /* of what is needed only while reading */
   const char *empty;      /* "", interned */
   nnm_text name;          /* for putting names together */
-  tf_stack edges;         /* tf_edge */
-  tf_stack functions;     /* tf_function */
+  nnm_stack edges;        /* tf_edge */
+  nnm_stack functions;    /* tf_function */
   nnm_strings function_names;
-  tf_stack pending;           /* tf_port: to be looked at */
-  tf_stack attributes;        /* nnm_attribute of the node being read */
-  tf_stack values;            /* 8-byte elements of attribute lists */
-  tf_stack inputs, outputs;   /* nnm_tensor_id of the node being read */
-  tf_stack listed;            /* its inputs as the file has them */
-  tf_stack signature_inputs;  /* tf_signature_input */
-  tf_stack signature_outputs; /* nnm_wire_field: names */
+  nnm_stack pending;           /* tf_port: to be looked at */
+  nnm_stack attributes;        /* nnm_attribute of the node being read */
+  nnm_stack values;            /* 8-byte elements of attribute lists */
+  nnm_stack inputs, outputs;   /* nnm_tensor_id of the node being read */
+  nnm_stack listed;            /* its inputs as the file has them */
+  nnm_stack signature_inputs;  /* tf_signature_input */
+  nnm_stack signature_outputs; /* nnm_wire_field: names */
   tf_body *main;
   uint8_t layout; /* nnm_layout: that of the convolutions so far, for nodes that do not say theirs */
   int64_t producer;
@@ -141,8 +134,6 @@ typedef struct tf_reader {
   uint64_t odd_type;
   size_t loops, branches; /* of TensorFlow 1 */
 } tf_reader;
-
-nnm_status nnm_tf_push(tf_reader *reader, tf_stack *stack, const void *item);
 
 /* tf_index.c */
 nnm_status nnm_tf_index_functions(tf_reader *reader, const nnm_wire_field *library);
@@ -189,6 +180,9 @@ nnm_status nnm_tf_read_tensor(tf_reader *reader, const nnm_wire_field *field, nn
 nnm_status nnm_tf_read_shape(tf_reader *reader, const nnm_wire_field *field, int32_t *rank, const int64_t **dims);
 
 /* tf_attribute.c */
+/* Key and value of one entry of a map; what is not there has size 0. */
+nnm_status nnm_tf_read_entry(tf_reader *reader, const nnm_wire_field *entry, nnm_wire_field *key,
+                             nnm_wire_field *value);
 /* Pushes the attributes that mean something onto reader->attributes. outputs_declared: the list of shapes that some
  * tools leave behind, size 0 when absent. */
 nnm_status nnm_tf_read_attributes(tf_reader *reader, const tf_node *node, nnm_wire_field *declared);

@@ -34,7 +34,7 @@ nnm_status nnm_tf_put(tf_translation *x, const char *name, nnm_attribute attribu
   nnm_attribute *found = (nnm_attribute *)(uintptr_t)nnm_tf_attribute(x, name);
   attribute.name = nnm_graph_builder_intern(x->reader->builder, name, strlen(name));
   if (!attribute.name) return nnm_fail_memory(x->reader->file.error);
-  if (!found) return nnm_tf_push(x->reader, &x->reader->attributes, &attribute);
+  if (!found) return nnm_stack_push(&x->reader->attributes, &attribute, x->reader->file.error);
   *found = attribute;
   return NNM_OK;
 }

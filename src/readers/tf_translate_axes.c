@@ -216,7 +216,7 @@ nnm_status nnm_tf_translate_old_blocks(tf_translation *x) {
   inputs[0] = ids[0];
   inputs[2] = ids[1];
   x->reader->inputs.count = 0;
-  for (int i = 0; i < 3; i++) NNM_TRY(nnm_tf_push(x->reader, &x->reader->inputs, &inputs[i]));
+  for (int i = 0; i < 3; i++) NNM_TRY(nnm_stack_push(&x->reader->inputs, &inputs[i], x->reader->file.error));
   x->node.inputs = x->reader->inputs.items;
   x->node.input_count = 3;
   return NNM_OK;

@@ -46,7 +46,7 @@ nnm_status nnm_tf_translate_conv_backwards(tf_translation *x) {
   if (x->node.input_count >= 3) {
     nnm_tensor_id inputs[] = {given[2], given[1], -1, given[0]};
     x->reader->inputs.count = 0;
-    for (int i = 0; i < 4; i++) NNM_TRY(nnm_tf_push(x->reader, &x->reader->inputs, &inputs[i]));
+    for (int i = 0; i < 4; i++) NNM_TRY(nnm_stack_push(&x->reader->inputs, &inputs[i], x->reader->file.error));
     x->node.inputs = x->reader->inputs.items;
     x->node.input_count = 4;
   }

@@ -117,8 +117,9 @@ nnm_status nnm_tflite_reshape(tflite_node *x) {
     nnm_flat_vector option = nnm_flat_items(&x->options, 0, 4);
     NNM_TRY(x->reader->file.status);
     if (option.count > NNM_LIMIT_RANK)
-      return nnm_tflite_fail(x, NNM_ERROR_LIMIT, "makes a tensor of %zu dimensions; the limit is %d", option.count,
-                             NNM_LIMIT_RANK);
+      return nnm_tflite_fail(x, NNM_ERROR_LIMIT,
+                             "makes a tensor of %zu dimensions; the limit is %d: reshape it before converting",
+                             option.count, NNM_LIMIT_RANK);
     count = option.count;
     for (size_t i = 0; i < count; i++) shape[i] = nnm_flat_item_i32(&option, i);
     if (count == 1 && !shape[0]) count = 0; /* how old files write a scalar */

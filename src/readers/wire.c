@@ -132,6 +132,10 @@ size_t nnm_wire_character(const unsigned char *text, size_t left) {
   return *text ? nnm_utf8_length((const char *)text, left) : 0;
 }
 
+bool nnm_wire_is_text(const nnm_wire_field *field, const char *text) {
+  return field->size == strlen(text) && !memcmp(field->bytes, text, field->size);
+}
+
 /* Eight bytes, all of them ASCII and none NUL. */
 static bool is_plain(const unsigned char *text) {
   uint64_t word;

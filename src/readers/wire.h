@@ -29,6 +29,19 @@ typedef struct nnm_wire_schema {
   uint32_t count;         /* entries of accepts */
 } nnm_wire_schema;
 
+/* For files of schemas: what a field may be, and a schema. Repeated numbers may be packed, whatever the format's .proto says
+ * of it. NNM_WIRE_SCHEMA(nnm_onnx_shape, "shape", [SHAPE_DIM] = NNM_WIRE_BYTES); */
+enum {
+  WIRE_NUMBER = NNM_WIRE_VARINT,
+  WIRE_NUMBERS = NNM_WIRE_VARINT | NNM_WIRE_BYTES,
+  WIRE_FLOAT = NNM_WIRE_FIXED32,
+  WIRE_FLOATS = NNM_WIRE_FIXED32 | NNM_WIRE_BYTES,
+  WIRE_DOUBLES = NNM_WIRE_FIXED64 | NNM_WIRE_BYTES
+};
+#define NNM_WIRE_SCHEMA(name, what, ...)                \
+  static const uint8_t name##_fields[] = {__VA_ARGS__}; \
+  const nnm_wire_schema name = {what, name##_fields, sizeof name##_fields}
+
 /* What all messages of one file share. */
 typedef struct nnm_wire_file {
   const unsigned char *data; /* start of the file: offsets in messages count from here */
@@ -74,6 +87,7 @@ nnm_status nnm_wire_fail(nnm_wire_file *file, nnm_status status, const unsigned 
 /* Texts of the file: a name must be UTF-8 without NUL and not too long. nnm_wire_character gives the length of the
  * character at text, 0 when it is none or NUL. */
 nnm_status nnm_wire_check_name(nnm_wire_file *file, const nnm_wire_field *field);
+bool nnm_wire_is_text(const nnm_wire_field *field, const char *text); /* whether the payload is this text */
 bool nnm_wire_is_utf8(const unsigned char *text, size_t size);
 size_t nnm_wire_character(const unsigned char *text, size_t left);
 

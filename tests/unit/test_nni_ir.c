@@ -170,6 +170,8 @@ static void test_functions(void **state) {
         "channelshuffle", "1x16x8x8");
   IMAGE("two = 2; e = -1; f aten::flatten @,two,e; one = 1; t aten::transpose f,one,two;", "transpose", "1x64x16");
   IMAGE("d = 3; z aten::size @,d; i = -1; l prim::ListConstruct i,z; v aten::reshape @,l;", "", "128x8");
+  IMAGE("a = 7; n = -2; q aten::floordiv a,n; e aten::mul q,n; d = -1; l prim::ListConstruct e,d; v aten::view @,l;",
+        "", "8x128"); /* -4, as Python rounds */
   IMAGE("d = 2; a = 1; b = 5; s = 2; n MergedSlice @,d,a,b,s,d,a,b,a;", "split, split", "1x16x1x8");
   IMAGE("d = 1; i = 3; n aten::select @,d,i;", "split", "1x8x8");
   IMAGE("p = [1, 1, 0, 2]; n aten::pad @,p;", "pad", "1x16x10x10");
@@ -242,6 +244,8 @@ static void test_faults(void **state) {
   expect_fault(document("a __torch__.nni.retiarii.nn.pytorch.api.ValueChoice @;"), "has not been made");
   expect_fault(document("a " NN "conv.Conv2d @ {\"in_channels\": 3};"), "out_channels");
   expect_fault(document("a " NN "conv.Conv2d @ {\"in_channels\": 3, \"out_channels\": 4, \"groups\": 2};"), "divide");
+  expect_fault(document("a = 7; b = 2; q aten::div a,b; d = -1; l prim::ListConstruct q,d; v aten::view @,l;"),
+               "depends on values"); /* 3.5 is no size */
   expect_fault(document("a " NN "conv.Conv2d @ {\"in_channels\": 3, \"out_channels\": 4, \"kernel_size\": [1, 2, 3]};"),
                "kernel_size");
   expect_fault(document("a " NN "rnn.LSTM @ {\"input_size\": 3, \"hidden_size\": 4, \"num_layers\": 99999};"),

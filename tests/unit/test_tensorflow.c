@@ -124,6 +124,14 @@ static void test_branches(void **state) {
   check_shape("y:0", "4x4");
 }
 
+static void test_case(void **state) {
+  (void)state;
+  read_good("y_case.pb", 0);
+  assert_int_equal(maker("case:0")->op, NNM_OP_IF);
+  check_shape("y:0", "4x4");
+  assert_true(has_note("more than two branches"));
+}
+
 static void test_loop(void **state) {
   (void)state;
   read_good("y_loop.pb", 0);
@@ -263,6 +271,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test_teardown(test_network, forget),
       cmocka_unit_test_teardown(test_functions, forget),
       cmocka_unit_test_teardown(test_branches, forget),
+      cmocka_unit_test_teardown(test_case, forget),
       cmocka_unit_test_teardown(test_loop, forget),
       cmocka_unit_test_teardown(test_loop_of_tensorflow_1, forget),
       cmocka_unit_test_teardown(test_fused, forget),

@@ -10,21 +10,13 @@
 #include <cmocka.h>
 
 #include "../hostile/failing_malloc.h"
-#include "base/mapped_file.h"
+#include "damage.h"
 #include "ir/ir.h"
 #include "readers/reader.h"
 #include "shapes/shapes.h"
 
 static const char *folder;
 static nnm_error error;
-
-static nnm_mapped_file map(const char *name) {
-  char path[4096];
-  nnm_mapped_file file;
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  assert_int_equal(nnm_map_file(path, &file, &error), NNM_OK);
-  return file;
-}
 
 /* As far as the IR: the old converter's rules see the same files. */
 static nnm_status whole_way(const unsigned char *data, size_t size, bool with_ir) {
@@ -46,55 +38,28 @@ static nnm_status whole_way(const unsigned char *data, size_t size, bool with_ir
 
 static void expect_orderly_end(const unsigned char *data, size_t size) {
   nnm_status status = whole_way(data, size, true);
-  if (status == NNM_OK) return;
-  assert_int_not_equal(status, NNM_ERROR_MEMORY);
-  assert_int_equal(error.status, status);
-  assert_true(error.message[0]);
-  for (const char *at = error.message; *at; at++) assert_true((unsigned char)*at >= 0x20);
+  if (status != NNM_OK) damage_expect_error(&error, status);
 }
 
 static const char *const files[] = {"y_network.pb",  "y_functions.pb",  "y_branches.pb", "y_loop.pb",
                                     "y_old_loop.pb", "y_arithmetic.pb", "y_fused.pb",    "y_saved_model.pb"};
 enum { FILES = sizeof files / sizeof files[0] };
 
-/* Every prefix, in a block of exactly its size, so that AddressSanitizer sees a look beyond the end. */
 static void test_truncation(void **state) {
   (void)state;
-  for (size_t i = 0; i < FILES; i++) {
-    nnm_mapped_file file = map(files[i]);
-    for (size_t size = 0; size < file.size; size++) {
-      unsigned char *prefix = malloc(size ? size : 1);
-      assert_non_null(prefix);
-      memcpy(prefix, file.data, size);
-      expect_orderly_end(prefix, size);
-      free(prefix);
-    }
-    nnm_unmap_file(&file);
-  }
+  damage_by_truncation(folder, files, FILES, expect_orderly_end);
 }
 
 static void test_bit_flips(void **state) {
   (void)state;
-  for (size_t i = 0; i < FILES; i++) {
-    nnm_mapped_file file = map(files[i]);
-    unsigned char *copy = malloc(file.size);
-    assert_non_null(copy);
-    memcpy(copy, file.data, file.size);
-    for (size_t bit = 0; bit < file.size * 8; bit++) {
-      copy[bit / 8] ^= (unsigned char)(1 << bit % 8);
-      expect_orderly_end(copy, file.size);
-      copy[bit / 8] ^= (unsigned char)(1 << bit % 8);
-    }
-    free(copy);
-    nnm_unmap_file(&file);
-  }
+  damage_by_bits(folder, files, FILES, expect_orderly_end);
 }
 
 /* Without the IR: it is made with jansson, whose own allocations are left alone (docs/security.md). */
 static void test_failing_allocations(void **state) {
   (void)state;
   for (size_t i = 0; i < FILES; i++) {
-    nnm_mapped_file file = map(files[i]);
+    nnm_mapped_file file = damage_map(folder, files[i]);
     nnm_status status = NNM_ERROR_MEMORY;
     size_t number = 0;
     for (; status == NNM_ERROR_MEMORY; number++) {

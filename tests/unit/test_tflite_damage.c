@@ -12,39 +12,18 @@
 #include <cmocka.h>
 
 #include "../hostile/failing_malloc.h"
-#include "base/mapped_file.h"
-#include "base/text.h"
+#include "damage.h"
 #include "readers/reader.h"
 #include "shapes/shapes.h"
 
 static const char *folder;
 static nnm_error error;
 
-static nnm_mapped_file map(const char *name) {
-  char path[4096];
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  nnm_mapped_file file;
-  assert_int_equal(nnm_map_file(path, &file, &error), NNM_OK);
-  return file;
-}
+static nnm_mapped_file map(const char *name) { return damage_map(folder, name); }
 
 static nnm_status read_bytes(const unsigned char *data, size_t size, nnm_graph **graph) {
   error = (nnm_error){0};
   return nnm_reader_tflite.read(data, size, graph, NULL, &error);
-}
-
-static bool is_one_printable_line(const char *text) {
-  for (size_t left = strlen(text), length; left; text += length, left -= length) {
-    length = nnm_utf8_length(text, left);
-    if (!length || (unsigned char)*text < 0x20) return false;
-  }
-  return true;
-}
-
-static void expect_orderly_error(nnm_status status) {
-  assert_int_not_equal(status, NNM_ERROR_MEMORY);
-  assert_int_equal(error.status, status);
-  assert_true(error.message[0] && is_one_printable_line(error.message) && is_one_printable_line(error.place));
 }
 
 static void expect_orderly_end(const unsigned char *data, size_t size) {
@@ -53,11 +32,11 @@ static void expect_orderly_end(const unsigned char *data, size_t size) {
   nnm_status status = read_bytes(data, size, &graph);
   if (status != NNM_OK) {
     assert_null(graph);
-    expect_orderly_error(status);
+    damage_expect_error(&error, status);
     return;
   }
   status = nnm_infer_graph_shapes(graph, NULL, &shapes, &error);
-  if (status != NNM_OK) expect_orderly_error(status);
+  if (status != NNM_OK) damage_expect_error(&error, status);
   nnm_shapes_free(shapes);
   nnm_graph_free(graph);
 }
@@ -68,37 +47,14 @@ static const char *const damaged_files[] = {"y_bodies.tflite",     "y_variables.
                                             "y_network.tflite",    "y_recurrent.tflite", "y_operators.tflite"};
 enum { DAMAGED_FILES = sizeof damaged_files / sizeof damaged_files[0], DAMAGED_AT_EVERY_BIT = 6 };
 
-/* Every prefix, in a block of exactly its size, so that AddressSanitizer sees a look beyond the end. */
 static void test_truncation(void **state) {
   (void)state;
-  for (size_t i = 0; i < DAMAGED_FILES; i++) {
-    nnm_mapped_file file = map(damaged_files[i]);
-    for (size_t size = 0; size < file.size; size++) {
-      unsigned char *prefix = malloc(size ? size : 1);
-      assert_non_null(prefix);
-      memcpy(prefix, file.data, size);
-      expect_orderly_end(prefix, size);
-      free(prefix);
-    }
-    nnm_unmap_file(&file);
-  }
+  damage_by_truncation(folder, damaged_files, DAMAGED_FILES, expect_orderly_end);
 }
 
 static void test_bit_flips(void **state) {
   (void)state;
-  for (size_t i = 0; i < DAMAGED_AT_EVERY_BIT; i++) {
-    nnm_mapped_file file = map(damaged_files[i]);
-    unsigned char *copy = malloc(file.size);
-    assert_non_null(copy);
-    memcpy(copy, file.data, file.size);
-    for (size_t bit = 0; bit < file.size * 8; bit++) {
-      copy[bit / 8] ^= (unsigned char)(1 << bit % 8);
-      expect_orderly_end(copy, file.size);
-      copy[bit / 8] ^= (unsigned char)(1 << bit % 8);
-    }
-    free(copy);
-    nnm_unmap_file(&file);
-  }
+  damage_by_bits(folder, damaged_files, DAMAGED_AT_EVERY_BIT, expect_orderly_end);
 }
 
 /* Offsets, counts and numbers that are absurd, in every place where one may lie. */

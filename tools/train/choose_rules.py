@@ -2,6 +2,7 @@
 """Chooses the fusion rules of the shipped predictors by what explains the measurements: devices/NAME/fusion_rules.json.
 
 usage: choose_rules.py [--device NAME ...] [--rule NAME ...] [--models N] [--steps N] [--jobs N] [--shared FOLDER] [--write]
+       choose_rules.py --device NAME --confirm RULE=yes|no ... --family NAME ...
 
 Every pair of operators that the fusion rules can tell apart and that stands in some benchmark network is tried the other
 way round, and so is MON. Among models of families that training has seen, a network flexible enough explains the
@@ -9,9 +10,10 @@ measurements under almost any rules; what tells rules apart is a family that it 
 two families whose kernels it changes most: left out of a short training, with the rule as it is and the other way round. Where
 the other way is better by MARGIN, all families concerned are left out in turn, by trainings from another seed; the rule is
 changed when it is better for those two again and for all of them by LEAST_GAIN on average. That is a first choice:
-short trainings on few models may misjudge a kernel type that one family alone has, so confirm it by longer ones (--models,
---steps) and say so in the row's "note". After a change the other rules may say
-something else: run it again.
+short trainings on few models may misjudge a kernel type that one family alone has. --confirm leaves families out of
+trainings on all models, under the device's rules and with the given ones changed; what it says goes into the row's "note".
+After a change the other rules may say something else: run it again.
+
 The fifth kept for the final tables (benchmark.HELD_OUT) is never read. What was measured is printed, and with --write kept
 in rule_evidence.json, from which the card takes it, with the rules.
 """
@@ -41,6 +43,7 @@ FIRST = 2  # families that a rule is judged by
 CONCERNED = 0.05  # share of its kernels that a rule changes in a family for it to be asked
 MARGIN = 0.5  # percentage points of the mean error
 LEAST_GAIN = 0.25
+LONG_EPOCHS = 6  # turns over all models, of the trainings that confirm
 LARGEST_ERROR = 0.5  # larger ones, of logarithms, count as this
 BATCH = 64
 
@@ -59,7 +62,7 @@ def obeyed(rules, name):
 
 
 class Sample:
-    """Some of the models of each family that one device has latencies of."""
+    """Some of the models of each family that one device has latencies of; count None: all of them."""
 
     def __init__(self, device, count, shared):
         measured = benchmark.read_latencies(shared / "bench" / "latency.csv")[device]
@@ -119,16 +122,20 @@ def rules_that_matter(sample, rules, wanted):
     return {name: families for name, families in concerned.items() if families}
 
 
-def error_under(job):
-    """Mean |log(predicted / measured)| of a family left out, in percent."""
+def left_out(job):
+    """Predicted by measured, of each model of a family left out."""
     sample, rules, family, settings, seed = job
     learned, judged = np.where(sample.families != family)[0], np.where(sample.families == family)[0]
     evidence = training.Evidence(sample.table(rules), sample.latencies, learned)
     settings.seed = seed
     with training.Reproducible(threads=1):
         predicted = training.predict(training.fit(evidence, settings), evidence, judged)
-    error = np.abs(np.log(predicted / sample.latencies[judged]))
-    return 100 * float(np.minimum(error, LARGEST_ERROR).mean())
+    return predicted / sample.latencies[judged]
+
+
+def error_under(job):
+    """Mean |log(predicted / measured)| of a family left out, in percent."""
+    return 100 * float(np.minimum(np.abs(np.log(left_out(job))), LARGEST_ERROR).mean())
 
 
 def settings_of(device, sample, steps):
@@ -202,6 +209,22 @@ def judge(device, options, pool):
     return rows, chosen
 
 
+def confirm(device, options, pool):
+    """Prints how far off, in the median, families are that long trainings on all models left out: under the rules as they
+    are, and with those of options.confirm."""
+    rules = json.loads((ROOT / "devices" / device / "fusion_rules.json").read_text())
+    changed = rules
+    for name, _, answer in (text.partition("=") for text in options.confirm):
+        changed = with_rule(changed, name, answer == "yes")
+    sample = Sample(device, None, options.shared)
+    settings = settings_of(device, sample, LONG_EPOCHS * len(sample.latencies) // BATCH)
+    jobs = [(sample, tried, family, settings, 0) for family in options.family for tried in (rules, changed)]
+    ratios = pool.map(left_out, jobs, 1)
+    for i, family in enumerate(options.family):
+        now, then = (100 * (np.median(ratio) - 1) for ratio in ratios[2 * i : 2 * i + 2])
+        print(f"{device} without {family}: {now:+.1f} %, with {', '.join(options.confirm)}: {then:+.1f} %", flush=True)
+
+
 def rules_text(rules):
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in rules.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -222,6 +245,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", action="append", choices=devices)
     parser.add_argument("--rule", action="append", metavar="NAME", help="try only these, as BF_conv_relu or MON")
+    parser.add_argument("--confirm", action="append", metavar="NAME=yes|no", help="long trainings under other rules")
+    parser.add_argument("--family", action="append", default=[], help="to be left out of them")
     parser.add_argument("--models", type=int, default=250, help="of each family (default 250)")
     parser.add_argument("--steps", type=int, default=1200, help="of each training (default 1200)")
     parser.add_argument("--jobs", type=int, default=2)
@@ -231,6 +256,9 @@ def main():
     options.shared = benchmark.shared_folder(options.shared)
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         for device in options.device or devices:
+            if options.confirm:
+                confirm(device, options, pool)
+                continue
             rows, chosen = judge(device, options, pool)
             if options.write:
                 write(device, rows, chosen)

@@ -100,6 +100,8 @@ def attribute(value):
         return field(3, value)
     if isinstance(value, str):
         return field(2, value)
+    if value and isinstance(value[0], Function):
+        return field(1, fields(9, [field(1, str(item)) for item in value]))
     if value and isinstance(value[0], str):
         return field(1, fields(2, value))
     return field(1, field(3, b"".join(map(varint, value))))
@@ -232,6 +234,20 @@ good(
             weights("w", 4, 4),
             node("if", "If", ["flag", "x", "w"], then_branch=Function("yes"), else_branch=Function("no")),
             node("y", "Identity", ["if"]),
+        ],
+        BRANCHES,
+    ),
+)
+
+good(
+    "case",
+    graph(
+        [
+            placeholder("x", 4, 4),
+            placeholder("which", dtype=INT32),
+            weights("w", 4, 4),
+            node("case", "Case", ["which", "x", "w"], branches=[Function("yes"), Function("no"), Function("yes")]),
+            node("y", "Identity", ["case"]),
         ],
         BRANCHES,
     ),
