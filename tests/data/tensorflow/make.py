@@ -1,39 +1,20 @@
 """Writes the TensorFlow files of this folder: y_* are good, n_* are bad, and expected.tsv says what each bad one must be told.
 
-Plain Python, no package: every message is put together here. The files are committed, so tests do not need it.
+Plain Python, no package: every message is put together here, of the fields that tests/cli/small_files.py writes. The
+files are committed, so tests do not need it.
 """
 
 import pathlib
 import struct
+import sys
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "cli"))
+
+from small_files import field, fields, varint  # noqa: E402
+
 FLOAT, INT32, STRING, INT64, BOOL, RESOURCE = 1, 3, 7, 9, 10, 20
 expected = []  # (file, status, part of the message)
-
-
-# ---------------------------------------------------------------- protobuf
-
-
-def varint(number):
-    out = bytearray()
-    number &= (1 << 64) - 1
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def field(number, value):
-    """One field: an int, or bytes or text with their length."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def fields(number, values):
-    return b"".join(field(number, value) for value in values)
 
 
 def entry(key, value):
