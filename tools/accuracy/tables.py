@@ -127,7 +127,8 @@ def rule_table(evidence):
     text = (
         "What each rule is worth (`tools/train/choose_rules.py`): the mean error, in percent of the logarithm, on the family "
         "whose kernels the rule changes most, left out of a short training. Rules about pairs that no network of the "
-        "benchmark has are as the early official rules say.\n\n"
+        "benchmark has are as the early official rules say. In brackets what `choose_rules.py --confirm` says of long "
+        "trainings on all models.\n\n"
         "| rule | obeyed | family | error when obeyed | error when not |\n|---|---|---|---:|---:|\n"
     )
     for row in evidence:
