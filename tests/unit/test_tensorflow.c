@@ -12,7 +12,7 @@
 #include "base/mapped_file.h"
 #include "ops/ops.h"
 #include "readers/reader.h"
-#include "readers/tf_reader.h"
+#include "readers/tensorflow/tensorflow.h"
 #include "shapes/shapes.h"
 
 static const char *folder;
