@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT / "tools" / "train"))
 import benchmark  # noqa: E402
 from nn_meter import Predictor  # noqa: E402
 from nn_meter.fit import calibration, choice, interval, predictor_file, training  # noqa: E402
+from nn_meter.fit.reach import Reach  # noqa: E402
 
 DEVICES = ("cortexA76cpu_tflite21", "adreno640gpu_tflite21", "adreno630gpu_tflite21", "myriadvpu_openvino2019r2")
 MOVES = (
@@ -104,7 +105,7 @@ def calibrated(loaded, bench, chosen, judged):
     state = {name: tensor.clone() for name, tensor in loaded.network.state_dict().items()}
     evidence = training.Evidence(bench.table, bench.latencies, chosen, start=loaded)
     now = training.predict(loaded.network, evidence, chosen)
-    calibration.calibrate(loaded.network, evidence, now)
+    calibration.calibrate(loaded.network, evidence, now, Reach.of(loaded, bench.rules, evidence))
     result = figures(training.predict(loaded.network, evidence, judged), bench.latencies[judged])
     loaded.network.load_state_dict(state)
     return result
@@ -115,7 +116,8 @@ def few_shot(loaded, bench, pool, judged, count):
     draws = [np.random.default_rng(seed).permutation(pool)[:count] for seed in range(DRAWS)]
     drawn = [calibrated(loaded, bench, draw, judged) for draw in draws]
     evidence = training.Evidence(bench.table, bench.latencies, pool, start=loaded)
-    vectors = choice.gradient_vectors(loaded.network, evidence, pool)
+    reach = Reach.of(loaded, bench.rules, evidence)
+    vectors = choice.gradient_vectors(loaded.network, evidence, pool, reach)
     suggested = pool[choice.choose(vectors, np.arange(len(pool)), count)]
     worst = min(f["within_10"] for f in drawn)
     return {

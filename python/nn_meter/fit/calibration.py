@@ -36,19 +36,23 @@ class Change:
     """What may change in a network, as one vector of numbers that are all believed to be about normal: parts of it by name,
     scaled by how much each may differ."""
 
-    def __init__(self, network, spread):
-        types, shared = network.type_count + 1, network.shared[-1].in_features
-        own = sum(net[-1].in_features for net in network.own.values())
+    def __init__(self, network, reach, spread=None):
+        """reach: reach.Reach of the network."""
+        spread = spread or Spread()
+        types = network.type_count + 1
         self.sizes = {"everything": 1, "type": types, "cost": types * WORK_TERMS, "trust": 1}
-        self.sizes |= {"shared": shared, "own": own, "constant": 1}
+        self.sizes |= {"shared": len(reach.shared), "own": len(reach.own), "constant": 1}
         self.scale = torch.cat([torch.full((size,), getattr(spread, name)) for name, size in self.sizes.items()])
-        # the last layers' inputs are many: together they may move a logarithm by the spread
-        self.scale[self.start("shared") :][:shared] /= shared**0.5
-        at = self.start("own")
-        for net in network.own.values():
-            width = net[-1].in_features
-            self.scale[at : at + width] /= width**0.5
-            at += width
+        # The last layers' inputs are many, and some are large for few kernels: where all are as large as they get, they
+        # move a logarithm by the spread, and never by more.
+        widths = [net[-1].in_features for net in network.own.values() for _ in range(net[-1].in_features)]
+        self._of("shared").div_(len(reach.shared) ** 0.5 * reach.shared)
+        self._of("own").div_(torch.tensor(widths) ** 0.5 * reach.own)
+        self._of("trust").div_(reach.correction)
+
+    def _of(self, name):
+        at = self.start(name)
+        return self.scale[at : at + self.sizes[name]]
 
     def start(self, name):
         names = list(self.sizes)
@@ -77,7 +81,7 @@ class Response:
             self.correction = network.correction
             self.costs = work * torch.exp(network.log_cost)[self.index]
             self.shared = network.shared_hidden(values, self.index)
-            self.own = own_hidden(network, values, types)
+            self.own = network.own_hidden(values, types)
             self.constant = float(torch.exp(network.log_constant))
         self.type_count = network.type_count + 1
 
@@ -105,18 +109,6 @@ class Response:
         rows = [one, of_type, by_cost.flatten(1), self.correction[:, None], self.shared, self.own]
         columns = [shares @ row for row in rows] + [(constant / totals)[:, None]]
         return totals, torch.cat(columns, 1) * self.change.scale
-
-
-def own_hidden(network, values, types):
-    """What the last layers of the own networks see, side by side; zero where the row is of another type."""
-    pieces = [torch.zeros(len(values), 0)]
-    for key, net in network.own.items():
-        piece = torch.zeros(len(values), net[-1].in_features)
-        mine = torch.from_numpy(types == int(key))
-        if mine.any():
-            piece[mine] = net[:-1](values[mine])
-        pieces.append(piece)
-    return torch.cat(pieces, 1)
 
 
 def apply(network, part):
@@ -168,15 +160,15 @@ def scale_to_median(network, predicted, measured):
         network.log_constant += factor
 
 
-def calibrate(network, evidence, predicted, spread=None, noise=NOISE, report=None):
+def calibrate(network, evidence, predicted, reach, spread=None, noise=NOISE, report=None):
     """Changes the network, whose inputs the evidence is normalised for, to fit evidence.training.
 
-    predicted: milliseconds of those models as the network says now. report(share of the way, network) is called each round.
+    predicted: milliseconds of those models as the network says now; reach: reach.Reach of the network.
+    report(share of the way, network) is called each round.
     """
-    spread = spread or Spread()
     measured = evidence.latencies[evidence.training]
     scale_to_median(network, predicted, measured.numpy())
-    change = Change(network, spread)
+    change = Change(network, reach, spread)
     response = Response(network, evidence, evidence.training, change)
     vector = change.zero
     for number in range(ROUNDS):

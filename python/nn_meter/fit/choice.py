@@ -8,14 +8,16 @@ left about each model once others are measured.
 
 import numpy as np
 
-from .calibration import NOISE, Change, Response, Spread
+from .calibration import NOISE, Change, Response
 
 AT_ONCE = 200  # models whose gradients are computed together
 
 
-def gradient_vectors(network, evidence, models, spread=None, progress=None):
-    """[model, way to differ]: the gradient of the logarithm of each model's latency, in standard deviations."""
-    change = Change(network, spread or Spread())
+def gradient_vectors(network, evidence, models, reach, spread=None, progress=None):
+    """[model, way to differ]: the gradient of the logarithm of each model's latency, in standard deviations.
+
+    reach: reach.Reach of the network."""
+    change = Change(network, reach, spread)
     vectors = []
     for start in range(0, len(models), AT_ONCE):
         if progress:
@@ -28,16 +30,17 @@ def gradient_vectors(network, evidence, models, spread=None, progress=None):
 def choose(vectors, candidates, count, noise=NOISE):
     """Indices of `count` of the candidates (indices of vectors), the most telling first.
 
-    Greedy: each choice is the one whose measurement takes away most of the variance of all models. noise: standard deviation
-    of the logarithm of a measurement.
+    Greedy: each choice is the one after whose measurement the standard deviation of a model is least, on average. (Their
+    variance would be ruled by the few models that differ most.) noise: standard deviation of the logarithm of a measurement.
     """
     candidates = np.asarray(candidates)
     covariance = vectors @ vectors.T
     free = np.ones(len(candidates), bool)
     chosen = []
     for _ in range(min(count, len(candidates))):
-        gain = (covariance[:, candidates] ** 2).sum(0) / (covariance[candidates, candidates] + noise**2)
-        best = int(np.argmax(np.where(free, gain, -1)))
+        known = covariance[:, candidates] ** 2 / (covariance[candidates, candidates] + noise**2)
+        left = np.sqrt(np.maximum(np.diag(covariance)[:, None] - known, 0) + noise**2).mean(0)
+        best = int(np.argmin(np.where(free, left, np.inf)))
         free[best] = False
         model = candidates[best]
         chosen.append(int(model))

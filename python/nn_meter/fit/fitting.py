@@ -19,6 +19,7 @@ from .measurements import read_measurements
 from .models import collect_models
 from .plot import plot_png
 from .progress import Silent
+from .reach import Reach
 
 LEAST = {"training": 100, "calibration": 3}  # measurements that make sense
 LEAST_AT_ALL = {"training": 20, "calibration": 1}  # with keep_going
@@ -185,13 +186,13 @@ def split(owners, share, seed):
 # ------------------------------------------------------------------------------------------------ fitting
 
 
-def _train(job, gathered, chosen, report):
+def _train(job, gathered, rules, chosen, report):
     """The data section of a predictor learned from the chosen items."""
     if job.start:
         loaded = predictor_file.read_predictor(job.start, gathered.table.features, gathered.table.types)
         evidence = training.Evidence(gathered.table, gathered.latencies, chosen, start=loaded)
         now = training.predict(loaded.network, evidence, chosen)
-        network = calibration.calibrate(loaded.network, evidence, now, report=report)
+        network = calibration.calibrate(loaded.network, evidence, now, Reach.of(loaded, rules, evidence), report=report)
         return predictor_file.network_section(network, evidence)
     validation = split([gathered.owners[i] for i in chosen], 0.1, job.seed + 1) if len(chosen) >= 50 else None
     watched = chosen[validation] if validation is not None else None
@@ -223,13 +224,13 @@ def _fit_and_judge(job, gathered, rules, progress):
         for fold in range(folds if models > 1 else 0):
             out = place % folds == fold
             stage = f"judging, part {fold + 1} of {folds}"
-            section = _train(job, gathered, everything[~out], progress.stage(stage))
+            section = _train(job, gathered, rules, everything[~out], progress.stage(stage))
             predicted[out] = _predicted(gathered, _write(job, section, rules, ""))[0][out]
-        section = _train(job, gathered, everything, progress.stage("calibrating"))
+        section = _train(job, gathered, rules, everything, progress.stage("calibrating"))
         return section, predicted, np.isfinite(predicted)
     out = split(gathered.owners, job.held_out, job.seed)
     stage = "calibrating" if job.start else "training"
-    section = _train(job, gathered, everything[~out], progress.stage(stage))
+    section = _train(job, gathered, rules, everything[~out], progress.stage(stage))
     return section, np.full(len(everything), np.nan), out
 
 

@@ -74,6 +74,17 @@ class KernelNetwork(nn.Module):
         """What the last layer of the shared network sees."""
         return self.shared[1:-1](self.shared[0](values) + self.bias[types])
 
+    def own_hidden(self, values, types):
+        """What the last layers of the own networks see, side by side; zero where the row is of another type."""
+        pieces = [values.new_zeros(len(values), 0)]
+        for key, net in self.own.items():
+            piece = values.new_zeros(len(values), net[-1].in_features)
+            mine = torch.from_numpy(types == int(key))
+            if mine.any():
+                piece[mine] = net[:-1](values[mine])
+            pieces.append(piece)
+        return torch.cat(pieces, 1)
+
     def own_correction(self, values, types):
         """Rows must be ordered by type."""
         bounds = np.searchsorted(types, np.arange(self.type_count + 2))

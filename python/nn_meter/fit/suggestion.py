@@ -18,6 +18,7 @@ from .errors import FitError
 from .kernel_table import TableBuilder
 from .models import ModelSource, collect_models, read_error
 from .onnx_file import onnx_bytes, weight_count
+from .reach import Reach
 from .training import Evidence, Reproducible
 
 POOL = 390  # generated candidates, thirty of each family
@@ -90,7 +91,8 @@ def _vectors(predictor, table, report):
     everything = np.arange(len(table.models))
     evidence = Evidence(table, np.ones(len(everything)), everything, start=loaded)
     progress = (lambda share: report("comparing", share)) if report else None
-    return gradient_vectors(loaded.network, evidence, everything, progress=progress)
+    reach = Reach.of(loaded, predictor.rules, evidence)
+    return gradient_vectors(loaded.network, evidence, everything, reach, progress=progress)
 
 
 def _write_model(source, folder):

@@ -4,8 +4,10 @@ import nn_meter
 import numpy as np
 from device import START
 from nn_meter.fit import families
+from nn_meter.fit.interval import Interval
 from nn_meter.fit.kernel_table import TableBuilder
-from nn_meter.fit.predictor_file import container, read_predictor
+from nn_meter.fit.predictor_file import Loaded, container, read_predictor
+from nn_meter.fit.reach import Reach
 from nn_meter.fit.training import Evidence
 
 RULES = nn_meter.Predictor(START).rules
@@ -29,6 +31,12 @@ def start_evidence(table, latencies=None, training=None):
     everything = np.arange(len(table.models))
     latencies = np.ones(len(everything)) if latencies is None else latencies
     return loaded.network, Evidence(table, latencies, everything if training is None else training, start=loaded)
+
+
+def reach_of(network, evidence):
+    """Reach of a network whose inputs the evidence is normalised for."""
+    loaded = Loaded(network, evidence.mean, evidence.scale, evidence.ramps, evidence.ranges, Interval())
+    return Reach.of(loaded, RULES, evidence)
 
 
 def estimated(table, section):
