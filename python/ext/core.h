@@ -27,10 +27,18 @@ PyObject *core_make_rules_type(void);
 PyObject *core_make_table_type(void);
 PyObject *core_make_predictor_type(void);
 PyObject *core_make_prediction_type(void);
+PyObject *core_make_kernel_type(void);
 
 /* What the objects hold; NULL after raising TypeError when it is no such object. Borrowed. */
 const nnm_model *core_model_of(PyObject *object);
+const nnm_predictor *core_predictor_of(PyObject *object);
 const nnm_fusion_rules *core_rules_of(PyObject *object);
+
+/* The same for whoever needs shapes: NULL after raising why they are not known. */
+const nnm_model *core_model_with_shapes(PyObject *object);
+
+/* core_raise, but where the library asked for shapes, why they are not known. */
+PyObject *core_raise_of_model(PyObject *object, const nnm_error *error);
 
 /* The list of predictors; home may be None. */
 PyObject *core_list_predictors(PyObject *module, PyObject *arguments, PyObject *keywords);

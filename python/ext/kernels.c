@@ -90,7 +90,7 @@ static bool name_kernel(const nnm_detection *detection, size_t index, PyObject *
 }
 
 PyObject *core_model_kernels(PyObject *object, PyObject *rules_object) {
-  const nnm_model *model = core_model_of(object);
+  const nnm_model *model = core_model_with_shapes(object);
   const nnm_fusion_rules *rules = model ? core_rules_of(rules_object) : NULL;
   kernel_rows rows;
   if (!rules || !kernel_rows_make(model, rules, &rows)) return NULL;

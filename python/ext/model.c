@@ -1,17 +1,35 @@
-/* Model: a model that was read and whose shapes are known; it never changes afterwards. */
+/* Model: a model that was read, and its shapes; it never changes afterwards. */
 #include "kernels.h"
+#include "options.h"
 
 typedef struct model_object {
   PyObject_HEAD nnm_model *model;
-  PyObject *bytes; /* what the model borrows from; NULL when it was read from a file */
+  PyObject *bytes;        /* what the model borrows from; NULL when it was read from a file */
+  nnm_error *shape_fault; /* why its shapes are not known; NULL when they are */
 } model_object;
 
 static PyTypeObject *model_type;
 
-const nnm_model *core_model_of(PyObject *object) {
-  if (PyObject_TypeCheck(object, model_type)) return ((model_object *)(void *)object)->model;
+static model_object *model_of(PyObject *object) {
+  if (PyObject_TypeCheck(object, model_type)) return (model_object *)(void *)object;
   PyErr_SetString(PyExc_TypeError, "not a nn_meter.Model");
   return NULL;
+}
+
+const nnm_model *core_model_of(PyObject *object) {
+  model_object *self = model_of(object);
+  return self ? self->model : NULL;
+}
+
+const nnm_model *core_model_with_shapes(PyObject *object) {
+  model_object *self = model_of(object);
+  if (self && self->shape_fault) return core_raise(self->shape_fault), NULL;
+  return self ? self->model : NULL;
+}
+
+PyObject *core_raise_of_model(PyObject *object, const nnm_error *error) {
+  const nnm_error *fault = model_of(object)->shape_fault;
+  return core_raise(fault && error->status == NNM_ERROR_ARGUMENT ? fault : error);
 }
 
 /* ---------------------------------------------------------------- input shapes */
@@ -80,14 +98,19 @@ typedef struct model_source {
   nnm_shape_options options;
 } model_source;
 
-static nnm_status read_model(const model_source *source, nnm_model **out, nnm_error *error) {
+/* A document of nn-Meter's IR says its shapes itself: what nn-Meter 2.0 made of it is also known where they are wrong. */
+static nnm_status read_model(const model_source *source, nnm_model **out, bool *has_shapes, nnm_error *error) {
   nnm_model *model;
   NNM_TRY(source->data ? nnm_model_read_memory(source->data, source->size, source->path, source->format, &model, error)
                        : nnm_model_read_file(source->path, source->format, &model, error));
   nnm_status status = nnm_model_infer_shapes(model, &source->options, error);
-  if (status == NNM_OK) *out = model;
-  else nnm_model_free(model);
-  return status;
+  *has_shapes = status == NNM_OK;
+  if (status != NNM_OK && (status == NNM_ERROR_MEMORY || !model->ir)) {
+    nnm_model_free(model);
+    return status;
+  }
+  *out = model;
+  return NNM_OK;
 }
 
 /* The source's bytes or path; *holder keeps it alive. */
@@ -112,7 +135,8 @@ static PyObject *make_model(PyTypeObject *type, const model_source *source, PyOb
   nnm_model *model = NULL;
   nnm_error error = {0};
   nnm_status status;
-  Py_BEGIN_ALLOW_THREADS status = read_model(source, &model, &error);
+  bool has_shapes;
+  Py_BEGIN_ALLOW_THREADS status = read_model(source, &model, &has_shapes, &error);
   Py_END_ALLOW_THREADS if (status != NNM_OK) return core_raise(&error);
   allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
   model_object *self = (model_object *)(void *)allocate(type, 0);
@@ -121,6 +145,14 @@ static PyObject *make_model(PyTypeObject *type, const model_source *source, PyOb
     return NULL;
   }
   self->model = model;
+  if (!has_shapes) {
+    self->shape_fault = PyMem_Malloc(sizeof error);
+    if (!self->shape_fault) {
+      Py_DECREF(self);
+      return PyErr_NoMemory();
+    }
+    *self->shape_fault = error;
+  }
   if (source->data) {
     Py_INCREF(holder);
     self->bytes = holder;
@@ -150,6 +182,7 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
 static void model_free(PyObject *object) {
   model_object *self = (model_object *)(void *)object;
   nnm_model_free(self->model);
+  PyMem_Free(self->shape_fault);
   Py_XDECREF(self->bytes);
   core_free_object(object);
 }
@@ -167,6 +200,56 @@ static PyObject *model_format(PyObject *object, void *closure) {
   return PyUnicode_FromString(nnm_model_format(core_model_of(object)));
 }
 
+/* ---------------------------------------------------------------- what is in it */
+
+/* A text of the library as a Python string; frees it. */
+static PyObject *take_text(char *text) {
+  PyObject *result = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+  nnm_free(text);
+  return result;
+}
+
+static PyObject *model_to_ir(PyObject *object, PyObject *none) {
+  (void)none;
+  const nnm_model *model = core_model_with_shapes(object);
+  if (!model) return NULL;
+  char *text = NULL;
+  nnm_error error = {0};
+  nnm_status status;
+  Py_BEGIN_ALLOW_THREADS status = nnm_model_to_ir(model, &text, &error);
+  Py_END_ALLOW_THREADS return status == NNM_OK ? take_text(text) : core_raise(&error);
+}
+
+static const core_choice stages[] = {{"graph", NNM_STAGE_GRAPH},
+                                     {"shapes", NNM_STAGE_SHAPES},
+                                     {"kernels", NNM_STAGE_KERNELS},
+                                     {"features", NNM_STAGE_FEATURES},
+                                     {NULL, 0}};
+
+static PyObject *model_inspect(PyObject *object, PyObject *arguments, PyObject *keywords) {
+  static char *names[] = {"stage", "predictor", "fusion_rules", "compat", NULL};
+  const char *stage_text, *compat_text = NULL;
+  PyObject *predictor_argument = Py_None, *rules = Py_None, *holder = NULL, *result = NULL;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "s|OOz:inspect", names, &stage_text, &predictor_argument,
+                                   &rules, &compat_text))
+    return NULL;
+  const nnm_predictor *predictor = predictor_argument == Py_None ? NULL : core_predictor_of(predictor_argument);
+  nnm_predict_options options = {0};
+  int stage;
+  char *text = NULL;
+  nnm_error error = {0};
+  nnm_status status;
+  if (!predictor && predictor_argument != Py_None) return NULL;
+  if (!core_choose(stages, "stage", stage_text, &stage) || !core_read_compat(compat_text, &options.compat) ||
+      !core_read_path(rules, &holder, &options.fusion_rules_path))
+    return NULL;
+  const nnm_model *model = core_model_of(object);
+  Py_BEGIN_ALLOW_THREADS status = nnm_inspect(model, (nnm_stage)stage, predictor, &options, true, &text, &error);
+  Py_END_ALLOW_THREADS result = status == NNM_OK ? take_text(text) : core_raise_of_model(object, &error);
+  Py_XDECREF(holder);
+  return result;
+}
+
 static PyGetSetDef attributes[] = {
     {"name", model_name, NULL, "Base name of the file.", NULL},
     {"format", model_format, NULL, "One of FORMATS.", NULL},
@@ -179,6 +262,13 @@ static PyMethodDef methods[] = {
      "execution\n"
      "order. names: list of texts; members: list of tuples of node names; the others bytes: int32 [kernel],\n"
      "float64 [kernel], float64 [kernel, term of WORK], float32 [kernel, feature]. Raises Error."},
+    {"to_ir", model_to_ir, METH_NOARGS,
+     "to_ir() -> text: nn-Meter's IR as JSON, as nn-Meter 2.0's get_ir writes it. Raises Error."},
+    {"inspect", (PyCFunction)(void (*)(void))model_inspect, METH_VARARGS | METH_KEYWORDS,
+     "inspect(stage, predictor=None, fusion_rules=None, compat=None) -> text: one stage as JSON, as nn-meter inspect\n"
+     "--json prints it. stage: \"graph\", \"shapes\", \"kernels\", \"features\"; for the latter two a Predictor or "
+     "the\n"
+     "path of a fusion_rules.json. compat: \"own\", \"nn-meter-2.0\", None: the predictor's. Raises Error."},
     {NULL, NULL, 0, NULL},
 };
 

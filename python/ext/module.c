@@ -59,6 +59,7 @@ PyMODINIT_FUNC PyInit__core(void) {
   bool complete = add(module, "Error", core_make_error_type()) && add(module, "Model", core_make_model_type()) &&
                   add(module, "Rules", core_make_rules_type()) && add(module, "Table", core_make_table_type()) &&
                   add(module, "Prediction", core_make_prediction_type()) &&
+                  add(module, "Kernel", core_make_kernel_type()) &&
                   add(module, "Predictor", core_make_predictor_type()) &&
                   add(module, "FEATURES", core_texts(nnm_feature_names, NNM_FEATURE_COUNT)) &&
                   add(module, "WORK", core_texts(nnm_work_names, NNM_WORK_COUNT)) &&

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core.h"
+#include "options.h"
 #include "predictors/network.h"
 
 typedef struct predictor_object {
@@ -10,20 +10,16 @@ typedef struct predictor_object {
   PyObject *bytes; /* what it was opened from, used in place; NULL when that is a file or built in */
 } predictor_object;
 
-static PyTypeObject *prediction_type;
+static PyTypeObject *predictor_type, *prediction_type, *kernel_type;
 
 static nnm_predictor *predictor_of(PyObject *object) { return ((predictor_object *)(void *)object)->predictor; }
 
 /* ---------------------------------------------------------------- opening and listing */
 
-/* None: NULL, otherwise the path in *holder. */
-static bool read_home(PyObject *argument, PyObject **holder, const char **home) {
-  char *text = NULL;
-  if (argument && argument != Py_None &&
-      (!PyUnicode_FSConverter(argument, holder) || PyBytes_AsStringAndSize(*holder, &text, NULL)))
-    return false;
-  *home = text;
-  return true;
+const nnm_predictor *core_predictor_of(PyObject *object) {
+  if (PyObject_TypeCheck(object, predictor_type)) return predictor_of(object);
+  PyErr_SetString(PyExc_TypeError, "not a nn_meter.Predictor");
+  return NULL;
 }
 
 typedef struct predictor_source {
@@ -69,7 +65,7 @@ static PyObject *predictor_new(PyTypeObject *type, PyObject *arguments, PyObject
       source.size = (size_t)size;
       self = open_predictor(type, &source, name);
     }
-  } else if (PyUnicode_FSConverter(name, &name_holder) && read_home(home, &home_holder, &source.home)) {
+  } else if (PyUnicode_FSConverter(name, &name_holder) && core_read_path(home, &home_holder, &source.home)) {
     source.name = PyBytes_AsString(name_holder);
     self = open_predictor(type, &source, NULL);
   }
@@ -97,7 +93,7 @@ PyObject *core_list_predictors(PyObject *module, PyObject *arguments, PyObject *
   PyObject *argument = NULL, *holder = NULL, *result = NULL;
   const char *home;
   if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O:predictors", names, &argument) ||
-      !read_home(argument, &holder, &home))
+      !core_read_path(argument, &holder, &home))
     return NULL;
   nnm_predictor_list *list;
   nnm_error error = {0};
@@ -149,31 +145,13 @@ static PyObject *bounds(const nnm_prediction *prediction) {
   return Py_BuildValue("(dd)", prediction->interval_ms[0], prediction->interval_ms[1]);
 }
 
-static PyObject *kernel_list(const nnm_prediction *prediction) {
-  PyObject *list = PyList_New((Py_ssize_t)prediction->kernel_count);
-  for (size_t i = 0; list && i < prediction->kernel_count; i++) {
-    const nnm_kernel_result *kernel = &prediction->kernels[i];
-    PyObject *item = Py_BuildValue("(NNdNN)", decode(kernel->name), decode(kernel->type), kernel->latency_ms,
-                                   PyBool_FromLong(kernel->in_range && kernel->has_predictor),
-                                   core_texts(kernel->members, kernel->member_count));
-    if (!item || PyList_SetItem(list, (Py_ssize_t)i, item)) Py_CLEAR(list);
-  }
-  return list;
-}
-
-/* Fills a new Prediction; takes the values over. */
-static PyObject *make_prediction(const nnm_prediction *prediction) {
-  PyObject *values[] = {PyFloat_FromDouble(prediction->latency_ms),
-                        PyFloat_FromDouble(prediction->constant_ms),
-                        bounds(prediction),
-                        PyFloat_FromDouble(prediction->coverage),
-                        core_texts(prediction->notes, prediction->note_count),
-                        kernel_list(prediction)};
-  PyObject *result = PyStructSequence_New(prediction_type);
+/* A new object of the struct sequence type; takes the values over. */
+static PyObject *make_sequence(PyTypeObject *type, PyObject *const *values, size_t count) {
+  PyObject *result = PyStructSequence_New(type);
   bool complete = result != NULL;
-  for (Py_ssize_t i = 0; i < (Py_ssize_t)(sizeof values / sizeof values[0]); i++) {
+  for (size_t i = 0; i < count; i++) {
     complete = complete && values[i];
-    if (complete) PyStructSequence_SetItem(result, i, values[i]);
+    if (complete) PyStructSequence_SetItem(result, (Py_ssize_t)i, values[i]);
     else Py_XDECREF(values[i]);
   }
   if (complete) return result;
@@ -181,20 +159,87 @@ static PyObject *make_prediction(const nnm_prediction *prediction) {
   return NULL;
 }
 
-static PyObject *predictor_predict(PyObject *object, PyObject *model_argument) {
+static PyObject *shape_tuple(const nnm_kernel_shape *shape) {
+  if (!shape->dims) Py_RETURN_NONE; /* unknown */
+  PyObject *tuple = PyTuple_New((Py_ssize_t)shape->rank);
+  for (size_t i = 0; tuple && i < shape->rank; i++) {
+    PyObject *size = PyLong_FromLongLong(shape->dims[i]);
+    if (!size || PyTuple_SetItem(tuple, (Py_ssize_t)i, size)) Py_CLEAR(tuple);
+  }
+  return tuple;
+}
+
+static PyObject *shape_tuples(const nnm_kernel_shape *shapes, size_t count) {
+  PyObject *tuple = PyTuple_New((Py_ssize_t)count);
+  for (size_t i = 0; tuple && i < count; i++) {
+    PyObject *shape = shape_tuple(&shapes[i]);
+    if (!shape || PyTuple_SetItem(tuple, (Py_ssize_t)i, shape)) Py_CLEAR(tuple);
+  }
+  return tuple;
+}
+
+static PyObject *attribute_dictionary(const nnm_kernel_result *kernel) {
+  PyObject *dictionary = PyDict_New();
+  for (size_t i = 0; dictionary && i < kernel->attribute_count; i++) {
+    PyObject *value = PyLong_FromLongLong(kernel->attributes[i].value);
+    if (!value || PyDict_SetItemString(dictionary, kernel->attributes[i].name, value)) Py_CLEAR(dictionary);
+    Py_XDECREF(value);
+  }
+  return dictionary;
+}
+
+static PyObject *make_kernel(const nnm_kernel_result *kernel) {
+  PyObject *const values[] = {decode(kernel->name),
+                              decode(kernel->type),
+                              PyFloat_FromDouble(kernel->latency_ms),
+                              PyBool_FromLong(kernel->in_range && kernel->has_predictor),
+                              core_texts(kernel->members, kernel->member_count),
+                              PyLong_FromLongLong(kernel->multiply_adds),
+                              shape_tuples(kernel->inputs, kernel->input_count),
+                              shape_tuple(&kernel->output),
+                              attribute_dictionary(kernel)};
+  return make_sequence(kernel_type, values, sizeof values / sizeof values[0]);
+}
+
+static PyObject *kernel_list(const nnm_prediction *prediction) {
+  PyObject *list = PyList_New((Py_ssize_t)prediction->kernel_count);
+  for (size_t i = 0; list && i < prediction->kernel_count; i++) {
+    PyObject *item = make_kernel(&prediction->kernels[i]);
+    if (!item || PyList_SetItem(list, (Py_ssize_t)i, item)) Py_CLEAR(list);
+  }
+  return list;
+}
+
+static PyObject *make_prediction(const nnm_prediction *prediction) {
+  PyObject *const values[] = {PyFloat_FromDouble(prediction->latency_ms),
+                              PyFloat_FromDouble(prediction->constant_ms),
+                              bounds(prediction),
+                              PyFloat_FromDouble(prediction->coverage),
+                              core_texts(prediction->notes, prediction->note_count),
+                              kernel_list(prediction)};
+  return make_sequence(prediction_type, values, sizeof values / sizeof values[0]);
+}
+
+static PyObject *predictor_predict(PyObject *object, PyObject *arguments, PyObject *keywords) {
+  static char *names[] = {"model", "compat", NULL};
+  PyObject *model_argument;
+  const char *compat = NULL;
+  nnm_predict_options options = {0};
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|z:predict", names, &model_argument, &compat) ||
+      !core_read_compat(compat, &options.compat))
+    return NULL;
   const nnm_model *model = core_model_of(model_argument);
   if (!model) return NULL;
   nnm_prediction *prediction = NULL;
   nnm_error error = {0};
   nnm_status status;
-  Py_BEGIN_ALLOW_THREADS status = nnm_predict(predictor_of(object), model, NULL, &prediction, &error);
-  Py_END_ALLOW_THREADS if (status != NNM_OK) return core_raise(&error);
+  Py_BEGIN_ALLOW_THREADS status = nnm_predict(predictor_of(object), model, &options, &prediction, &error);
+  Py_END_ALLOW_THREADS if (status != NNM_OK) return core_raise_of_model(model_argument, &error);
   PyObject *result = make_prediction(prediction);
   nnm_prediction_free(prediction);
   return result;
 }
 
-/* Milliseconds of one turn of each row of a table, and whether it is in range. */
 /* Kernels as three arrays: borrowed from the caller's bytes, perhaps unaligned. */
 typedef struct row_arrays {
   const char *types, *work, *features;
@@ -270,7 +315,7 @@ PyObject *core_make_prediction_type(void) {
        "(lower, upper): nine of ten measurements are expected between them; None: the predictor has no interval"},
       {"coverage", "0..1: share of the latency that comes from kernels within the training range"},
       {"notes", "tuple of texts: everything guessed, extrapolated or left out"},
-      {"kernels", "list of (name, type, latency_ms, in range, node names), in execution order"},
+      {"kernels", "list of Kernel, in execution order"},
       {NULL, NULL},
   };
   static PyStructSequence_Desc description = {"nn_meter.Prediction", "What a predictor says of a model.", fields, 6};
@@ -278,9 +323,30 @@ PyObject *core_make_prediction_type(void) {
   return (PyObject *)prediction_type;
 }
 
+PyObject *core_make_kernel_type(void) {
+  static PyStructSequence_Field fields[] = {
+      {"name", "type and number within the model: \"conv-bn-relu#3\""},
+      {"type", "\"conv\""},
+      {"latency_ms", "milliseconds"},
+      {"in_range", "whether the predictor was trained on kernels like it"},
+      {"nodes", "tuple of the names of its nodes in the model file"},
+      {"multiply_adds", "how many"},
+      {"inputs", "tuple of shapes, channels last for images; None: unknown"},
+      {"output", "shape"},
+      {"attributes", "{\"kernel_size\": 3, ...}"},
+      {NULL, NULL},
+  };
+  static PyStructSequence_Desc description = {"nn_meter.Kernel", "One kernel of a prediction.", fields, 9};
+  kernel_type = PyStructSequence_NewType(&description);
+  return (PyObject *)kernel_type;
+}
+
 PyObject *core_make_predictor_type(void) {
   static PyMethodDef methods[] = {
-      {"predict", predictor_predict, METH_O, "predict(model) -> Prediction. Raises Error."},
+      {"predict", (PyCFunction)(void (*)(void))predictor_predict, METH_VARARGS | METH_KEYWORDS,
+       "predict(model, compat=None) -> Prediction. compat: how kernels are made, \"own\" or \"nn-meter-2.0\"; None: "
+       "as\n"
+       "the predictor was trained. Raises Error."},
       {"estimate", predictor_estimate, METH_VARARGS,
        "estimate(types, work, features) -> (float64 [row] milliseconds of one turn, float64 [row] doubt: 0 within the\n"
        "measured range, up to 2 outside, as bytes; constant_ms). The arrays are those of Table.rows(), as bytes. "
@@ -310,5 +376,7 @@ PyObject *core_make_predictor_type(void) {
       {0, NULL},
   };
   static PyType_Spec spec = {"nn_meter._core.Predictor", sizeof(predictor_object), 0, Py_TPFLAGS_DEFAULT, slots};
-  return PyType_FromSpec(&spec);
+  PyObject *type = PyType_FromSpec(&spec);
+  predictor_type = (PyTypeObject *)(void *)type;
+  return type;
 }

@@ -138,7 +138,7 @@ static PyObject *table_add(PyObject *object, PyObject *arguments, PyObject *keyw
   PyObject *model_argument;
   Py_ssize_t kernel = -1;
   if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|n:add", names, &model_argument, &kernel)) return NULL;
-  const nnm_model *model = core_model_of(model_argument);
+  const nnm_model *model = core_model_with_shapes(model_argument);
   kernel_rows rows;
   if (!model || !kernel_rows_make(model, core_rules_of(self->rules), &rows)) return NULL;
   size_t count = rows.kernels->count;

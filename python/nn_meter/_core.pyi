@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 FEATURES: tuple[str, ...]
 """Names of a kernel's features, in the order of the rows."""
@@ -61,7 +61,8 @@ class Rules:
     def __init__(self, text: bytes, name: str | None = None) -> None: ...
 
 class Model:
-    """A model that was read and whose shapes are known.
+    """A model that was read, with its shapes. (A document of nn-Meter's IR whose shapes contradict each other can still be
+    predicted with what nn-Meter 2.0 made of it.)
 
     source: a path, or the bytes of a file, which `name` then stands for in messages.
     format: one of FORMATS; None tells it from the content.
@@ -82,6 +83,17 @@ class Model:
     @property
     def format(self) -> str: ...
     def kernels(self, rules: Rules, /) -> KernelRows: ...
+    def to_ir(self) -> str:
+        """nn-Meter's IR as JSON, as nn-Meter 2.0's get_ir writes it. Raises Error."""
+    def inspect(
+        self,
+        stage: Literal["graph", "shapes", "kernels", "features"],
+        predictor: Predictor | None = None,
+        fusion_rules: str | PathLike[str] | None = None,
+        compat: Literal["own", "nn-meter-2.0"] | None = None,
+    ) -> str:
+        """One stage as JSON, as `nn-meter inspect --json` prints it; kernels and features need a predictor or the path of a
+        fusion_rules.json. Raises Error."""
 
 class Table:
     """Collects the kernels of many models under the fusion rules; equal kernels are kept once."""
@@ -93,6 +105,24 @@ class Table:
         """The number of the table's new model. kernel: the one kernel that is wanted; -1: all. Raises Error, IndexError."""
     def rows(self) -> DistinctRows: ...
     def entries(self) -> Entries: ...
+
+class Kernel(NamedTuple):
+    """One kernel of a prediction."""
+
+    name: str
+    """Type and number within the model: "conv-bn-relu#3"."""
+    type: str
+    latency_ms: float
+    in_range: bool
+    """Whether the predictor was trained on kernels like it."""
+    nodes: tuple[str, ...]
+    """Names of its nodes in the model file."""
+    multiply_adds: int
+    inputs: tuple[tuple[int, ...] | None, ...]
+    """Shapes, channels last for images; None: unknown."""
+    output: tuple[int, ...] | None
+    attributes: dict[str, int]
+    """{"kernel_size": 3, "stride": 1, ...}"""
 
 class Prediction(NamedTuple):
     """What a predictor says of a model; latencies in milliseconds."""
@@ -107,8 +137,8 @@ class Prediction(NamedTuple):
     """0..1: share of the latency that comes from kernels within the training range."""
     notes: tuple[str, ...]
     """Everything guessed, extrapolated or left out."""
-    kernels: list[tuple[str, str, float, bool, tuple[str, ...]]]
-    """(name, type, latency_ms, in range, node names), in execution order."""
+    kernels: list[Kernel]
+    """In execution order."""
 
 class Predictor:
     """An opened predictor: a built-in or registered one by name (version None: the newest), a file by its path, or its bytes.
@@ -138,7 +168,9 @@ class Predictor:
     @property
     def data(self) -> bytes:
         """The kind's section of the file; docs/predictor-format.md."""
-    def predict(self, model: Model, /) -> Prediction: ...
+    def predict(self, model: Model, compat: Literal["own", "nn-meter-2.0"] | None = None) -> Prediction:
+        """compat: how kernels are made; None: as the predictor was trained. Raises Error."""
+
     def estimate(self, types: bytes, work: bytes, features: bytes, /) -> tuple[bytes, bytes, float]:
         """Of kernels as Table.rows() gives them: float64 [row] milliseconds of one turn, float64 [row] doubt (0 within the
         measured range, up to 2 outside), the constant of a model in ms.
