@@ -1,4 +1,7 @@
 /* The module itself: its types and the lists that say what rows of numbers mean. */
+#include <stdlib.h>
+
+#include "compat/compat.h"
 #include "core.h"
 
 PyObject *core_texts(const char *const *texts, size_t count) {
@@ -41,7 +44,26 @@ static bool add(PyObject *module, const char *name, PyObject *value) {
   return false;
 }
 
+static PyObject *compat_rows(PyObject *module, PyObject *argument) {
+  (void)module;
+  char *text;
+  Py_ssize_t size;
+  json_t *rows = NULL;
+  nnm_error error = {0};
+  if (PyBytes_AsStringAndSize(argument, &text, &size)) return NULL;
+  if (nnm_compat_rows_of_json(text, (size_t)size, &rows, &error) != NNM_OK) return core_raise(&error);
+  char *written = json_dumps(rows, JSON_COMPACT);
+  json_decref(rows);
+  PyObject *result = written ? PyUnicode_FromString(written) : PyErr_NoMemory();
+  free(written);
+  return result;
+}
+
 static PyMethodDef functions[] = {
+    {"compat_rows", compat_rows, METH_O,
+     "compat_rows(kernels) -> text. kernels: a JSON list of nn-Meter 2.0's kernel dictionaries, as bytes. The text: "
+     "for\n"
+     "each its {\"predictor\": name, \"row\": features}, or null. Raises Error."},
     {"predictors", (PyCFunction)(void (*)(void))core_list_predictors, METH_VARARGS | METH_KEYWORDS,
      "predictors(home=None) -> list of (name, version, kind, origin, card): built in, then registered."},
     {NULL, NULL, 0, NULL},

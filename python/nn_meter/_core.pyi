@@ -180,3 +180,7 @@ class Predictor:
 
 def predictors(home: str | PathLike[str] | None = None) -> list[tuple[str, str, str, str, str]]:
     """(name, version, kind, origin, card) of the predictors there are: built in, then registered."""
+
+def compat_rows(kernels: bytes, /) -> str:
+    """kernels: a JSON list of nn-Meter 2.0's kernel dictionaries. JSON: for each its {"predictor": name, "row": features} as
+    nn-Meter 2.0 makes them, or null where it makes none. Raises Error."""

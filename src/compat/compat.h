@@ -51,4 +51,9 @@ nnm_status nnm_compat_kernels_json(const nnm_kernels *kernels, json_t **out, nnm
 /* One kernel's feature row as an array of numbers, integers where the old tool has integers; a new reference. */
 nnm_status nnm_compat_row_json(const nnm_compat_kernel *kernel, json_t **out, nnm_error *error);
 
+/* Feature rows of kernels that are given as the old tool's dictionaries (JSON: a list of objects with op, input_tensors,
+ * ks, strides, inputh, cin, cout; other fields are ignored). *out is a new reference: a list with
+ * {"predictor": name, "row": numbers} for each, null where there is no row. */
+nnm_status nnm_compat_rows_of_json(const void *data, size_t size, json_t **out, nnm_error *error);
+
 #endif

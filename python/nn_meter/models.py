@@ -1,0 +1,114 @@
+"""Models of every kind that nn-Meter 2.0 took, as nn_meter.Model: files, bytes, and objects of other packages."""
+
+import json
+import os
+
+from ._core import FORMATS, Error, Model
+from .errors import UnsupportedModelType, fault
+from .logs import logger
+
+INPUT_SHAPE = (1, 3, 224, 224)  # what nn-Meter 2.0 took for granted
+
+
+def _is_path(model):
+    return isinstance(model, (str, os.PathLike))
+
+
+def _file(source, format, input_shape, name="model"):
+    """A path or bytes. The input shape only counts where the file leaves its shape open, and then it is said."""
+    try:
+        return Model(source, None if _is_path(source) else name, format)
+    except Error as error:
+        if error.status != "shape" or input_shape is None:
+            raise
+        try:
+            model = Model(source, None if _is_path(source) else name, format, input_shapes={"": tuple(input_shape)})
+        except Error:
+            raise error from None
+    shape = "x".join(map(str, input_shape))
+    logger.info("%s leaves the shape of its input open: %s is taken (input_shape)", model.name, shape)
+    return model
+
+
+def _of_onnx(model, input_shape, apply_nni):
+    if hasattr(model, "SerializeToString"):
+        model = model.SerializeToString()
+    return _file(model, "onnx", input_shape)
+
+
+def _of_frozen_graph(model, input_shape, apply_nni):
+    return _file(model, "tensorflow", input_shape)
+
+
+def _of_tflite(model, input_shape, apply_nni):
+    return _file(model, "tflite", input_shape)
+
+
+def _of_ir(model, input_shape, apply_nni):
+    if isinstance(model, dict):
+        from .utils.utils import NumpyEncoder
+
+        model = json.dumps(model, cls=NumpyEncoder).encode()
+    return Model(model, None if _is_path(model) else "model", "nnmeter-ir")
+
+
+def _of_nni_ir(model, input_shape, apply_nni):
+    if hasattr(model, "_dump"):  # NNI's own object
+        model = model._dump()
+    if isinstance(model, dict):
+        model = json.dumps(model).encode()
+    name = None if _is_path(model) else "model"
+    try:
+        return Model(model, name, "nni-ir")
+    except Error as error:
+        if error.status != "shape" or input_shape is None:
+            raise
+    return Model(model, name, "nni-ir", input_shapes={"": tuple(input_shape)})
+
+
+def _of_torch(model, input_shape, apply_nni):
+    from .torch_models import onnx_of
+
+    if apply_nni:
+        logger.info(
+            "apply_nni: NNI is not needed any more; the model is exported by torch itself, which gives the same kernels"
+        )
+    return _file(onnx_of(model, input_shape), "onnx", None, type(model).__name__)
+
+
+def _of_anything(model, input_shape, apply_nni):
+    return _file(model, None, input_shape)
+
+
+MODEL_TYPES = {
+    "onnx": _of_onnx,
+    "pb": _of_frozen_graph,
+    "torch": _of_torch,
+    "nnmeter-ir": _of_ir,
+    "nni-ir": _of_nni_ir,
+    # beyond nn-Meter 2.0
+    "tensorflow": _of_frozen_graph,
+    "tflite": _of_tflite,
+    **{name: _of_anything for name in FORMATS if name not in ("onnx", "nnmeter-ir", "nni-ir", "tensorflow", "tflite")},
+    None: _of_anything,
+}
+
+
+def open_model(model, model_type=None, input_shape=INPUT_SHAPE, apply_nni=False):
+    """An nn_meter.Model.
+
+    model: a path, bytes, an nn_meter.Model, or an object: onnx.ModelProto, torch.nn.Module, torch.export.ExportedProgram,
+        an NNI model or its dictionary, a dictionary of nn-Meter's IR.
+    model_type: a key of MODEL_TYPES; None tells it from the content.
+    input_shape: for torch, one shape, several, or the inputs themselves; for files, only where they leave it open.
+
+    Raises nn_meter.Error; UnsupportedModelType (a ValueError as well) for other model types.
+    """
+    if isinstance(model, Model):
+        return model
+    if model_type not in MODEL_TYPES:
+        known = ", ".join(str(name) for name in MODEL_TYPES if name)
+        raise fault(
+            UnsupportedModelType, "argument", f"Unsupported model type: {model_type}; there are {known}, and None to tell"
+        )
+    return MODEL_TYPES[model_type](model, input_shape, apply_nni)

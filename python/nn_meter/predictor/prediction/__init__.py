@@ -1,0 +1,1 @@
+"""From kernels to milliseconds, in nn-Meter 2.0's steps."""
