@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 MAKER = Path(__file__).with_name("doors_networks.py")
@@ -50,8 +51,8 @@ REASONS = {
     ),
     "concat": (
         "joined concatenations",
-        "Inception-V3 concatenates concatenations. tf2onnx joins an inner one with the outer one: fewer copies, and the "
-        "other files really have them.",
+        "Inception-V3 concatenates concatenations. tf2onnx and torch's exporter `dynamo=False` join the inner ones with "
+        "the outer one: fewer copies. The other files, TFLite's too, really have them.",
     ),
 }
 
@@ -62,15 +63,16 @@ REAL = {
     **{(name, "tf2onnx, image channels first"): (("border",), -1) for name in ("ResNet50", "DenseNet121")},
     ("InceptionV3", "tf2onnx"): (("image", "concat"), -3),
     ("InceptionV3", "tf2onnx, image channels first"): (("concat",), -4),
+    ("inception_v3", "dynamo exporter"): (("concat",), 4),
 }
 
 REMARKS = """
-## What is not different any more than it looks
+## What only looks different
 
-- **Transpositions**: tf2onnx writes islands: an activation, a squeeze-and-excite block or a border is left in channels
-  last between two transpositions, dozens of them in MobileNetV3. They run nowhere: whoever brings such a file to a device does element-wise work in the layout around it. So the transpositions
-  of an island are no kernels when all ways into it and out of it are transpositions, pixels (1x1) or means over the image;
-  a result of the model in between, or a reshape, keeps them.
+- **Transpositions**: tf2onnx leaves islands in channels last: an activation, a squeeze-and-excite block or a border
+  between two transpositions, dozens of them in MobileNetV3. Whoever brings such a file to a device does element-wise work
+  in the layout around it, so the transpositions of an island are no kernels when all ways into it and out of it are
+  transpositions, single pixels or means over the image; a result of the model in between, or a reshape, keeps them.
 - **Batch normalisation**: Keras 3 writes it as four operators, tf_keras as one, TFLite and torch fold it: no kernel
   behind a layer, one kernel in front of an activation (DenseNet).
 - **Rescaling and normalisation** of the image, which Keras puts into MobileNetV3 and EfficientNet: an offset of 0 and a
@@ -208,7 +210,8 @@ def page(measured, versions):
     )
     text += "".join(table_row(network, *row) for network, rows in measured for row in rows)
     text += "\n## What is different in the files\n\n"
-    text += "".join(f"- **{name}**: {explanation}\n" for name, explanation in REASONS.values())
+    for name, explanation in REASONS.values():
+        text += textwrap.fill(f"- **{name}**: {explanation}", 120, subsequent_indent="  ") + "\n"
     return text + REMARKS
 
 

@@ -8,7 +8,6 @@ Images are 224x224 (299x299 for Inception-V3), batch 1 where the door wants a nu
 statistics of normalisations: with the zeros and ones of a fresh network converters drop what a trained network keeps.
 """
 
-import inspect
 import os
 import sys
 import traceback
@@ -117,8 +116,7 @@ def torch_doors(network, folder):
     image = torch.rand(1, 3, size, size)
 
     def export(path, dynamo):
-        options = {"verbose": False} if "verbose" in inspect.signature(torch.onnx.export).parameters else {}
-        torch.onnx.export(model, (image,), str(path), dynamo=dynamo, **options)
+        torch.onnx.export(model, (image,), str(path), dynamo=dynamo)
 
     offer("ts exporter", lambda path: export(path, False), folder / "ts.onnx")
     offer("dynamo exporter", lambda path: export(path, True), folder / "dynamo.onnx")
