@@ -76,8 +76,8 @@ REMARKS = """
 - **Batch normalisation**: Keras 3 writes it as four operators, tf_keras as one, TFLite and torch fold it: no kernel
   behind a layer, one kernel in front of an activation (DenseNet).
 - **Rescaling and normalisation** of the image, which Keras puts into MobileNetV3 and EfficientNet: an offset of 0 and a
-  factor of 1 are nothing, a factor in front of a convolution goes into its weights (an offset only where the layer pads
-  nothing), as TFLite's converter does it. What is left are kernels that the torch networks do not have: torch leaves
+  factor of 1 are nothing, one factor in front of a convolution goes into its weights (an offset only where the layer pads
+  nothing), as TFLite's converter does it. A factor for each channel stays. What is left are kernels that the torch networks do not have: torch leaves
   them to the program that loads the image.
 - **Keras and torch** have different networks of one name: other borders, activations and sizes, so they are not compared
   with each other.
@@ -211,7 +211,9 @@ def page(measured, versions):
     text += "".join(table_row(network, *row) for network, rows in measured for row in rows)
     text += "\n## What is different in the files\n\n"
     for name, explanation in REASONS.values():
-        text += textwrap.fill(f"- **{name}**: {explanation}", 120, subsequent_indent="  ") + "\n"
+        text += (
+            textwrap.fill(f"- **{name}**: {explanation}", 120, subsequent_indent="  ", break_on_hyphens=False) + "\n"
+        )
     return text + REMARKS
 
 

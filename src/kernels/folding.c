@@ -134,12 +134,14 @@ static bool pads_nothing(const nnm_kernel_search *d, nnm_unit_id layer) {
   return true;
 }
 
-/* To be called for each node from the last to the first, so that a shift in front of a scale may follow it. */
+/* Only one number for all channels: TFLite's converter leaves a scale of each channel where it is, and the device runs
+ * it. To be called for each node from the last to the first, so that a shift in front of a scale may follow it. */
 void nnm_fold_into_layer_behind(nnm_kernel_search *d, nnm_node_id n) {
   nnm_unit_id id = d->unit_of[n];
   const nnm_node *node = &d->graph->nodes[n];
   if (d->units[id].core != n || d->units[id].role != NNM_ROLE_ELEMENTWISE || d->units[id].input >= 0) return;
-  if (!(is_scale(node->op) || is_shift(node->op)) || !is_affine(d, node, NNM_ROLE_ELEMENTWISE, true)) return;
+  nnm_tensor_id number = is_scale(node->op) || is_shift(node->op) ? constant_operand(d, node) : -1;
+  if (number < 0 || nnm_shape_elements(d->shapes->tensors[number]) != 1) return;
   nnm_unit_id layer = layer_behind(d, id);
   if (layer >= 0 && (is_scale(node->op) || pads_nothing(d, layer))) fold_behind(d, id, layer);
 }

@@ -242,6 +242,13 @@ static void test_scale_that_stays(void **state) {
   conv3("a", "b");
   output("b");
   expect("div, conv");
+  make_start(&maker, 13);
+  input();
+  make_weight(&maker, "each", "16x1x1"); /* a number for each channel */
+  make_node(&maker, "Mul", "x each", "a");
+  conv3("a", "b");
+  output("b");
+  expect("mul, conv");
 }
 
 static void test_neutral_operands(void **state) {
