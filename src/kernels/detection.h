@@ -14,6 +14,13 @@
 
 typedef int32_t nnm_unit_id; /* index into detection.units; -1: none */
 
+/* Whether a node runs no code of its own, and why. */
+typedef enum nnm_view {
+  NNM_VIEW_NONE = 0,
+  NNM_VIEW_PLAIN,    /* its output is its first input seen otherwise */
+  NNM_VIEW_CANCELLED /* the same: a transposition that another one takes back */
+} nnm_view;
+
 /* One node, or several that are one operator. */
 typedef struct nnm_unit {
   nnm_role role;
@@ -37,7 +44,7 @@ typedef struct nnm_kernel_search {
   nnm_node_id *order; /* nodes that run, views included, in execution order */
   int32_t order_count;
   int32_t *position;      /* each node: its place in order; -1: does not run */
-  uint8_t *is_view;       /* each node: not 0 when it runs no code, its output is its first input seen otherwise */
+  uint8_t *is_view;       /* each node: nnm_view; not 0 when it runs no code */
   nnm_tensor_id *root;    /* each tensor: the tensor it is a view of, or itself */
   uint8_t *escapes;       /* each root: also read by something that cannot be fused (output, body, control flow) */
   uint32_t *reader_start; /* each root: the nodes that read it, views looked through, each node once */

@@ -6,8 +6,6 @@
 
 #include "kernels/detection.h"
 
-enum { CANCELLED = 2 }; /* in is_view, where any view is not 0 */
-
 typedef struct island {
   nnm_kernel_search *d;
   bool to_last;         /* its ways in put the channels last */
@@ -78,7 +76,7 @@ static void step(island *at, nnm_node_id n, nnm_block_id block, bool makes) {
   const nnm_node *node = &at->d->graph->nodes[n];
   if (node->block != block) at->is_closed = false;
   else if (moves_channels(at->d, node, makes == at->to_last)) {
-    if (at->d->is_view[n] == CANCELLED) at->is_closed = false; /* by an island of the other direction */
+    if (at->d->is_view[n] == NNM_VIEW_CANCELLED) at->is_closed = false; /* by an island of the other direction */
     else at->ways[at->way_count++] = n;
   } else if (is_indifferent(at->d, node)) look_around(at, node);
   else if (makes || !is_mean_of_image(at, n)) at->is_closed = false;
@@ -114,7 +112,7 @@ static void cancel(island *at) {
     const nnm_node *node = &d->graph->nodes[n];
     if (d->is_view[n] || !moves_channels(d, node, at->to_last) || at->seen[node->outputs[0]]) continue;
     explore(at, n);
-    for (size_t k = 0; at->is_closed && k < at->way_count; k++) d->is_view[at->ways[k]] = CANCELLED;
+    for (size_t k = 0; at->is_closed && k < at->way_count; k++) d->is_view[at->ways[k]] = NNM_VIEW_CANCELLED;
   }
 }
 
