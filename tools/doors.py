@@ -76,6 +76,9 @@ REAL = {
 REMARKS = """
 ## What only looks different
 
+TFLite's files are taken as they are: their converter has done its work, and the device runs what it left. What it would do
+is done to the other files here, so that they come out as the same kernels:
+
 - **Transpositions**: tf2onnx leaves islands in channels last: an activation, a squeeze-and-excite block or a border
   between two transpositions, dozens of them in MobileNetV3. Whoever brings such a file to a device does element-wise work
   in the layout around it, so the transpositions of an island are no kernels when all ways into it and out of it are

@@ -95,9 +95,9 @@ static bool is_view_node(const nnm_kernel_search *d, const nnm_node *node) {
   nnm_shape in = d->shapes->tensors[node->inputs[0]], out = d->shapes->tensors[node->outputs[0]];
   switch (node->op) {
   case NNM_OP_ADD:
-  case NNM_OP_SUB: return changes_nothing(d, node, 0);
+  case NNM_OP_SUB: return !d->graph->is_converted && changes_nothing(d, node, 0);
   case NNM_OP_MUL:
-  case NNM_OP_DIV: return changes_nothing(d, node, 1);
+  case NNM_OP_DIV: return !d->graph->is_converted && changes_nothing(d, node, 1);
   case NNM_OP_IDENTITY:
   case NNM_OP_DROPOUT: return true;
   case NNM_OP_CAST:
@@ -127,7 +127,7 @@ static nnm_status find_roots(nnm_kernel_search *d, nnm_error *error) {
     nnm_node_id n = d->order[i];
     d->is_view[n] = is_view_node(d, &graph->nodes[n]);
   }
-  NNM_TRY(nnm_cancel_transpositions(d, error));
+  if (!graph->is_converted) NNM_TRY(nnm_cancel_transpositions(d, error));
   for (int32_t i = 0; i < d->order_count; i++) {
     const nnm_node *node = &graph->nodes[d->order[i]];
     if (d->is_view[d->order[i]]) d->root[node->outputs[0]] = d->root[node->inputs[0]];

@@ -156,7 +156,7 @@ static nnm_status detect(nnm_kernel_search *d, nnm_kernels *kernels, nnm_error *
   }
   for (int32_t i = 0; i < d->order_count; i++)
     if (d->unit_of[d->order[i]] == d->order[i]) nnm_fold_into_weights(d, d->order[i], true);
-  for (int32_t i = d->order_count; i-- > 0;) {
+  for (int32_t i = d->graph->is_converted ? 0 : d->order_count; i-- > 0;) {
     if (d->unit_of[d->order[i]] != d->order[i]) continue;
     nnm_fold_padding(d, d->order[i]);
     if (d->unit_of[d->order[i]] == d->order[i]) nnm_fold_into_layer_behind(d, d->order[i]);

@@ -29,11 +29,7 @@ static void to_first(const char *in, const char *out) {
 static void expect_layouts(const char *names) {
   graph = make_finish(&maker);
   assert_int_equal(nnm_onnx_find_layouts(graph, &maker.error), NNM_OK);
-  nnm_fusion_rules *rules = NULL;
-  assert_int_equal(nnm_infer_graph_shapes(graph, NULL, &shapes, &maker.error), NNM_OK);
-  assert_int_equal(nnm_fusion_rules_parse(cpu, strlen(cpu), &rules, &maker.error), NNM_OK);
-  assert_int_equal(nnm_detect_kernels(graph, shapes, rules, &kernels, &maker.error), NNM_OK);
-  nnm_fusion_rules_free(rules);
+  detect_in_graph(cpu);
   expect_names(names);
 }
 
@@ -251,6 +247,30 @@ static void test_scale_that_stays(void **state) {
   expect("mul, conv");
 }
 
+/* What the converter of a runtime has left in the file is run. */
+static void test_converted_file(void **state) {
+  (void)state;
+  padded("0 0 0 0 0 1 1 0", "3x3x16x16", NULL);
+  scalars();
+  make_node(&maker, "Mul", "y one", "a");
+  with_ints(&maker, "perm", "0 3 1 2");
+  make_node(&maker, "Transpose", "a", "b");
+  make_node(&maker, "Tanh", "b", "c");
+  with_ints(&maker, "perm", "0 2 3 1");
+  make_node(&maker, "Transpose", "c", "d");
+  make_node(&maker, "Tanh", "d", "e");
+  make_node(&maker, "Mul", "e half", "f");
+  make_weight(&maker, "v", "16x16x1x1");
+  to_first("f", "g");
+  make_node(&maker, "Conv", "g v", "z");
+  output("z");
+  graph = make_finish(&maker);
+  graph->is_converted = true;
+  detect_in_graph(cpu);
+  expect_names("pad, conv, mul, transpose, tanh, transpose, tanh, mul, transpose, conv");
+  release();
+}
+
 static void test_neutral_operands(void **state) {
   (void)state;
   input();
@@ -278,6 +298,7 @@ int main(void) {
       cmocka_unit_test_setup(test_scale_in_front, setup),
       cmocka_unit_test_setup(test_scale_that_stays, setup),
       cmocka_unit_test_setup(test_neutral_operands, setup),
+      cmocka_unit_test_setup(test_converted_file, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
