@@ -116,7 +116,14 @@ static void cancel(island *at) {
   }
 }
 
+static bool has_transposition(const nnm_kernel_search *d) {
+  for (int32_t i = 0; i < d->order_count; i++)
+    if (d->graph->nodes[d->order[i]].op == NNM_OP_TRANSPOSE && !d->is_view[d->order[i]]) return true;
+  return false;
+}
+
 nnm_status nnm_cancel_transpositions(nnm_kernel_search *d, nnm_error *error) {
+  if (!has_transposition(d)) return NNM_OK; /* as most networks */
   const nnm_graph *graph = d->graph;
   size_t tensors = (size_t)graph->tensor_count;
   island at = {.d = d};

@@ -64,7 +64,14 @@ static void lead_back(const nnm_graph *graph, const nnm_node *node, uint8_t *mar
     mark(marks, node->inputs, node->input_count, LEADS_TO_CHANNELS_FIRST);
 }
 
+static bool has_transposition(const nnm_graph *graph) {
+  for (nnm_node_id n = 0; n < graph->node_count; n++)
+    if (moves_channels(&graph->nodes[n], true) || moves_channels(&graph->nodes[n], false)) return true;
+  return false;
+}
+
 nnm_status nnm_onnx_find_layouts(nnm_graph *graph, nnm_error *error) {
+  if (!has_transposition(graph)) return NNM_OK; /* as nearly all files */
   uint8_t *marks = calloc((size_t)graph->tensor_count + 1, 1);
   if (!marks) return nnm_fail_memory(error);
   for (nnm_block_id b = 0; b < graph->block_count; b++) {
