@@ -43,7 +43,7 @@ def scatter_statistics(model, size):
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([random.uniform(0.5, 1.5, each.shape) for each in layer.get_weights()])
-        if isinstance(layer, keras.layers.Normalization):
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:  # else it is given already
             layer.adapt(random.uniform(0, 1, (4, size, size, 3)) * [0.7, 1.0, 1.3])
 
 
