@@ -14,7 +14,7 @@ SETUP := tools/setup.sh
 PROGRAM := $(BUILD)/nn-meter
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test bench accuracy python wheel train fuzz lint format docs examples install clean
+.PHONY: help run build test bench accuracy python wheel train fuzz lint format docs doors examples install clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -80,6 +80,10 @@ format: ## rewrite the C and Python sources in the project's format
 docs: build ## rewrite the generated regions of README.md and docs/
 	@ninja -C $(BUILD) --quiet tools/lists
 	@python3 tools/generate_docs.py --program $(PROGRAM) --lists $(BUILD)/tools/lists
+
+doors: build ## the same networks through every door (Keras, torch; 20 minutes, 4 GB); writes docs/doors.md
+	@$(SETUP) venv .venv-doors tools/requirements/doors.txt
+	@python3 tools/doors.py --program $(PROGRAM) --python .venv-doors/bin/python --write docs/doors.md $(DOORS_OPTIONS)
 
 examples: ## export the bundled models anew (torch)
 	@$(SETUP) venv .venv-fit tools/requirements/fit.txt

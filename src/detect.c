@@ -128,23 +128,24 @@ static nnm_status copy_shape(nnm_arena *arena, nnm_shape shape, bool channels_fi
 static nnm_status describe_shapes(const nnm_detection *detection, const nnm_kernel *kernel, nnm_arena *arena,
                                   nnm_kernel_result *out, nnm_error *error) {
   const nnm_compat_kernel *compat = kernel->compat;
+  const nnm_graph *graph = detection->model->graph;
   const nnm_shapes *shapes = detection->model->shapes;
   bool from_compat = compat && compat->has_input_tensors;
   size_t count = from_compat ? compat->input_tensor_count : shapes ? kernel->input_count : 0;
   nnm_kernel_shape *inputs = NNM_ARENA_ARRAY(arena, nnm_kernel_shape, count);
   if (!inputs) return nnm_fail_memory(error);
-  bool channels_first =
-      kernel->member_count && detection->model->graph->nodes[kernel->members[0]].layout == NNM_CHANNELS_FIRST;
   for (size_t i = 0; i < count; i++) {
     nnm_shape shape = from_compat ? compat->input_tensors[i] : shapes->tensors[kernel->inputs[i]];
-    NNM_TRY(copy_shape(arena, shape, !from_compat && channels_first, &inputs[i], error));
+    bool first = !from_compat && nnm_kernel_layout(graph, kernel, kernel->inputs[i]) == NNM_CHANNELS_FIRST;
+    NNM_TRY(copy_shape(arena, shape, first, &inputs[i], error));
   }
   out->inputs = inputs;
   out->input_count = count;
   if (compat && compat->output_tensor_count)
     return copy_shape(arena, compat->output_tensors[0], false, &out->output, error);
   if (shapes && kernel->member_count && kernel->output >= 0)
-    return copy_shape(arena, shapes->tensors[kernel->output], channels_first, &out->output, error);
+    return copy_shape(arena, shapes->tensors[kernel->output],
+                      nnm_kernel_layout(graph, kernel, kernel->output) == NNM_CHANNELS_FIRST, &out->output, error);
   return NNM_OK;
 }
 

@@ -32,6 +32,21 @@ static void from_window(const nnm_window *window, nnm_geometry *out) {
   for (int i = 0; i < window->spatial; i++) out->padded |= window->pad_begin[i] > 0 || window->pad_end[i] > 0;
 }
 
+/* A layer that does the padding of a Pad in front of it reads the image without its border. */
+static void without_border(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
+                           nnm_geometry *out) {
+  for (size_t i = 0; i < kernel->member_count && kernel->members[i] != kernel->core; i++) {
+    const nnm_node *node = &graph->nodes[kernel->members[i]];
+    if (node->op != NNM_OP_PAD || !node->input_count || node->inputs[0] < 0 ||
+        shapes->tensors[node->inputs[0]].rank != 4)
+      continue;
+    const int64_t *sizes = shapes->tensors[node->inputs[0]].dims + (node->layout == NNM_CHANNELS_LAST ? 1 : 2);
+    out->padded |= sizes[0] < out->input_height || sizes[1] < out->input_width;
+    out->input_height = sizes[0];
+    out->input_width = sizes[1];
+  }
+}
+
 typedef struct image {
   int64_t batch, height, width, channels;
 } image;
@@ -63,14 +78,10 @@ static nnm_shape shape_of(const nnm_shapes *shapes, nnm_tensor_id tensor) {
 
 static void from_tensors(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel,
                          nnm_geometry *out) {
-  nnm_layout layout = kernel->core < 0 ? NNM_CHANNELS_FIRST : (nnm_layout)graph->nodes[kernel->core].layout;
-  image input = image_of(shape_of(shapes, kernel->input_count ? kernel->inputs[0] : kernel->output), layout);
   /* of several inputs the largest: the map of map times gate */
-  for (size_t i = 1; i < kernel->input_count; i++)
-    if (nnm_shape_elements(shape_of(shapes, kernel->inputs[i])) >
-        multiply(multiply(input.batch, input.height), multiply(input.width, input.channels)))
-      input = image_of(shape_of(shapes, kernel->inputs[i]), layout);
-  image output = image_of(shape_of(shapes, kernel->output), layout);
+  nnm_tensor_id read = kernel->input_count ? nnm_kernel_data(shapes, kernel) : kernel->output;
+  image input = image_of(shape_of(shapes, read), nnm_kernel_layout(graph, kernel, read));
+  image output = image_of(shape_of(shapes, kernel->output), nnm_kernel_layout(graph, kernel, kernel->output));
   /* what is shuffled is read as a tensor of one more axis, what is normalised perhaps as groups */
   if (kernel->type == NNM_KERNEL_CHANNELSHUFFLE || kernel->type == NNM_KERNEL_NORM) input = output;
   out->batch = input.batch;
@@ -157,9 +168,10 @@ void nnm_kernel_geometry(const nnm_graph *graph, const nnm_shapes *shapes, const
       .kernel_height = 1, .kernel_width = 1, .stride_height = 1, .stride_width = 1, .dilation = 1, .group = 1};
   nnm_window window;
   bool is_product = kernel->type == NNM_KERNEL_FC || kernel->type == NNM_KERNEL_MATMUL;
-  if (kernel->type != NNM_KERNEL_SE && kernel->core >= 0 && nnm_window_of(graph, shapes, kernel->core, &window))
+  if (kernel->type != NNM_KERNEL_SE && kernel->core >= 0 && nnm_window_of(graph, shapes, kernel->core, &window)) {
     from_window(&window, out);
-  else if (from_rows(graph, shapes, kernel, out)) {
+    without_border(graph, shapes, kernel, out);
+  } else if (from_rows(graph, shapes, kernel, out)) {
     /* done */
   } else if (is_product && kernel->core >= 0 && graph->nodes[kernel->core].output_count)
     from_product(shapes, kernel, graph->nodes[kernel->core].outputs[0], out);

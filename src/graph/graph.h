@@ -141,6 +141,7 @@ typedef struct nnm_graph {
   const char *format;   /* of the reader */
   const char *producer; /* "pytorch 2.13.0"; "" */
   int32_t opset;        /* version of the standard operator set; 0 where the format has none */
+  bool is_converted;    /* by the converter of a runtime (TFLite), so that what it left in the file is really run */
   nnm_tensor *tensors;
   nnm_node *nodes; /* in file order */
   nnm_block *blocks;

@@ -254,6 +254,11 @@ static nnm_status name_inbounds(conversion *c) {
 
 /* ---------------------------------------------------------------- shapes */
 
+/* The old converter took every map of an ONNX file for channels first. */
+static bool has_channels_first(const conversion *c, const nnm_node *node) {
+  return node->layout == NNM_CHANNELS_FIRST || !strcmp(c->graph->format, "onnx");
+}
+
 static nnm_status convert_shape(conversion *c, nnm_tensor_id id, bool channels_first, nnm_shape *out) {
   *out = c->shapes->tensors[id];
   if (out->rank != 4 || !channels_first) return NNM_OK;
@@ -272,7 +277,7 @@ static nnm_status make_input_shapes(conversion *c, const nnm_node *node, nnm_ir_
   for (uint32_t k = 0; k < node->input_count; k++) {
     nnm_tensor_id tensor = source_of(c, node->inputs[k]);
     if (!is_known(c, tensor)) continue;
-    NNM_TRY(convert_shape(c, tensor, node->layout == NNM_CHANNELS_FIRST, &shapes[out->input_shape_count++]));
+    NNM_TRY(convert_shape(c, tensor, has_channels_first(c, node), &shapes[out->input_shape_count++]));
   }
   out->input_shapes = shapes;
   out->has_input_shapes = true;
@@ -282,7 +287,7 @@ static nnm_status make_input_shapes(conversion *c, const nnm_node *node, nnm_ir_
 static nnm_status add_output_shapes(conversion *c, const nnm_node *node, nnm_shape *shapes, size_t *count) {
   for (uint32_t k = 0; k < node->output_count; k++)
     if (is_known(c, node->outputs[k]))
-      NNM_TRY(convert_shape(c, node->outputs[k], node->layout == NNM_CHANNELS_FIRST, &shapes[(*count)++]));
+      NNM_TRY(convert_shape(c, node->outputs[k], has_channels_first(c, node), &shapes[(*count)++]));
   return NNM_OK;
 }
 

@@ -80,12 +80,24 @@ static bool only_marks_quantisation(const nnm_kernel_search *d, const nnm_node *
   return graph->consumer_start[out] < graph->consumer_start[out + 1];
 }
 
+/* Adding 0 or multiplying by 1, which a rescaling layer does where its offset is not used. */
+static bool changes_nothing(const nnm_kernel_search *d, const nnm_node *node, double neutral) {
+  double number;
+  if (node->input_count != 2 || node->inputs[1] < 0 || !d->shapes->constant[node->inputs[1]]) return false;
+  return same_dims(d->shapes->tensors[node->inputs[0]], d->shapes->tensors[node->outputs[0]]) &&
+         nnm_only_number(d, node->inputs[1], &number) && number == neutral;
+}
+
 /* Whether the node runs no code of its own: its output is its first input, seen otherwise. */
 static bool is_view_node(const nnm_kernel_search *d, const nnm_node *node) {
   if (!node->input_count || !node->output_count || node->inputs[0] < 0 || node->outputs[0] < 0) return false;
   if (d->shapes->constant[node->inputs[0]]) return false;
   nnm_shape in = d->shapes->tensors[node->inputs[0]], out = d->shapes->tensors[node->outputs[0]];
   switch (node->op) {
+  case NNM_OP_ADD:
+  case NNM_OP_SUB: return !d->graph->is_converted && changes_nothing(d, node, 0);
+  case NNM_OP_MUL:
+  case NNM_OP_DIV: return !d->graph->is_converted && changes_nothing(d, node, 1);
   case NNM_OP_IDENTITY:
   case NNM_OP_DROPOUT: return true;
   case NNM_OP_CAST:
@@ -113,10 +125,12 @@ static nnm_status find_roots(nnm_kernel_search *d, nnm_error *error) {
   for (nnm_tensor_id t = 0; t < graph->tensor_count; t++) d->root[t] = t;
   for (int32_t i = 0; i < d->order_count; i++) {
     nnm_node_id n = d->order[i];
-    const nnm_node *node = &graph->nodes[n];
-    if (!is_view_node(d, node)) continue;
-    d->is_view[n] = 1;
-    d->root[node->outputs[0]] = d->root[node->inputs[0]];
+    d->is_view[n] = is_view_node(d, &graph->nodes[n]);
+  }
+  if (!graph->is_converted) NNM_TRY(nnm_cancel_transpositions(d, error));
+  for (int32_t i = 0; i < d->order_count; i++) {
+    const nnm_node *node = &graph->nodes[d->order[i]];
+    if (d->is_view[d->order[i]]) d->root[node->outputs[0]] = d->root[node->inputs[0]];
   }
   return NNM_OK;
 }

@@ -40,6 +40,20 @@ nnm_tensor_id nnm_kernel_weights(const nnm_graph *graph, const nnm_shapes *shape
   return kernel->core < 0 ? -1 : largest_constant(shapes, &graph->nodes[kernel->core]);
 }
 
+nnm_layout nnm_kernel_layout(const nnm_graph *graph, const nnm_kernel *kernel, nnm_tensor_id tensor) {
+  enum { MOST_PORTS = 256 }; /* looked at; a kernel of more is a huge Concat, which has one layout */
+  int left = MOST_PORTS;
+  for (size_t i = 0; i < kernel->member_count; i++) {
+    const nnm_node *node = &graph->nodes[kernel->members[i]];
+    for (uint32_t k = 0; k < node->input_count && left-- > 0; k++)
+      if (node->inputs[k] == tensor) return (nnm_layout)node->layout;
+    for (uint32_t k = 0; k < node->output_count && left-- > 0; k++)
+      if (node->outputs[k] == tensor) return (nnm_layout)node->layout;
+    if (left <= 0) break;
+  }
+  return kernel->member_count ? (nnm_layout)graph->nodes[kernel->members[0]].layout : NNM_CHANNELS_FIRST;
+}
+
 nnm_tensor_id nnm_kernel_data(const nnm_shapes *shapes, const nnm_kernel *kernel) {
   nnm_tensor_id largest = kernel->input_count ? kernel->inputs[0] : -1;
   for (size_t i = 1; i < kernel->input_count; i++)
@@ -80,9 +94,10 @@ static int64_t weights_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_
 
 /* --------------------------------------------------------------- measuring */
 
-/* Lists what the members read from outside, each tensor once, in the order in which it is read. */
-static nnm_status list_inputs(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,
-                              nnm_error *error) {
+/* Lists what the members read from outside, each tensor once, in the order in which it is read. Views of one tensor are
+ * that tensor; root NULL: nothing is known of views. */
+static nnm_status list_inputs(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_tensor_id *root,
+                              nnm_arena *arena, nnm_kernel *kernel, nnm_error *error) {
   size_t ports = 0, inputs = 0;
   for (size_t i = 0; i < kernel->member_count; i++) {
     ports += graph->nodes[kernel->members[i]].output_count + graph->nodes[kernel->members[i]].input_count;
@@ -94,14 +109,14 @@ static nnm_status list_inputs(const nnm_graph *graph, const nnm_shapes *shapes, 
   for (size_t i = 0; i < kernel->member_count; i++) {
     const nnm_node *node = &graph->nodes[kernel->members[i]];
     for (uint32_t k = 0; k < node->output_count; k++)
-      if (node->outputs[k] >= 0) nnm_tensor_set_add(&known, node->outputs[k]);
+      if (node->outputs[k] >= 0) nnm_tensor_set_add(&known, root ? root[node->outputs[k]] : node->outputs[k]);
   }
   for (size_t i = 0; i < kernel->member_count; i++) {
     const nnm_node *node = &graph->nodes[kernel->members[i]];
     for (uint32_t k = 0; k < node->input_count; k++) {
       nnm_tensor_id tensor = node->inputs[k];
       if (tensor < 0 || shapes->constant[tensor]) continue;
-      if (nnm_tensor_set_add(&known, tensor)) list[kernel->input_count++] = tensor;
+      if (nnm_tensor_set_add(&known, root ? root[tensor] : tensor)) list[kernel->input_count++] = tensor;
     }
   }
   nnm_tensor_set_free(&known);
@@ -126,9 +141,9 @@ static int64_t output_elements(const nnm_graph *graph, const nnm_shapes *shapes,
   return sum;
 }
 
-nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,
-                              nnm_error *error) {
-  NNM_TRY(list_inputs(graph, shapes, arena, kernel, error));
+nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_tensor_id *root,
+                              nnm_arena *arena, nnm_kernel *kernel, nnm_error *error) {
+  NNM_TRY(list_inputs(graph, shapes, root, arena, kernel, error));
   for (size_t i = 0; i < kernel->input_count; i++)
     kernel->input_elements = add_saturating(kernel->input_elements, elements_of(shapes, kernel->inputs[i]));
   kernel->output_elements = output_elements(graph, shapes, kernel);
@@ -190,5 +205,5 @@ nnm_status nnm_describe_kernel(const nnm_graph *graph, const nnm_shapes *shapes,
     const nnm_node *last = &graph->nodes[kernel->members[kernel->member_count - 1]];
     if (last->output_count) kernel->output = last->outputs[0];
   }
-  return nnm_measure_kernel(graph, shapes, arena, kernel, error);
+  return nnm_measure_kernel(graph, shapes, NULL, arena, kernel, error);
 }

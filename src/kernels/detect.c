@@ -81,7 +81,7 @@ static nnm_status make_kernel(nnm_kernel_search *d, const nnm_chain *chain, nnm_
   if (kernel->output < 0 && node->output_count) kernel->output = node->outputs[0];
   NNM_TRY(name_kernel(d, chain, arena, kernel, error));
   NNM_TRY(list_members(d, chain, arena, kernel, error));
-  return nnm_measure_kernel(d->graph, d->shapes, arena, kernel, error);
+  return nnm_measure_kernel(d->graph, d->shapes, d->root, arena, kernel, error);
 }
 
 static nnm_status make_kernels(nnm_kernel_search *d, const nnm_chains *chains, nnm_kernels *kernels, nnm_error *error) {
@@ -156,6 +156,11 @@ static nnm_status detect(nnm_kernel_search *d, nnm_kernels *kernels, nnm_error *
   }
   for (int32_t i = 0; i < d->order_count; i++)
     if (d->unit_of[d->order[i]] == d->order[i]) nnm_fold_into_weights(d, d->order[i], true);
+  for (int32_t i = d->graph->is_converted ? 0 : d->order_count; i-- > 0;) {
+    if (d->unit_of[d->order[i]] != d->order[i]) continue;
+    nnm_fold_padding(d, d->order[i]);
+    if (d->unit_of[d->order[i]] == d->order[i]) nnm_fold_into_layer_behind(d, d->order[i]);
+  }
   nnm_group_slices(d);
   nnm_chains chains = {0};
   NNM_TRY(nnm_fuse_units(d, &chains, error));

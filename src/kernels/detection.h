@@ -14,6 +14,13 @@
 
 typedef int32_t nnm_unit_id; /* index into detection.units; -1: none */
 
+/* Whether a node runs no code of its own, and why. */
+typedef enum nnm_view {
+  NNM_VIEW_NONE = 0,
+  NNM_VIEW_PLAIN,    /* its output is its first input seen otherwise */
+  NNM_VIEW_CANCELLED /* the same: a transposition that another one takes back */
+} nnm_view;
+
 /* One node, or several that are one operator. */
 typedef struct nnm_unit {
   nnm_role role;
@@ -37,7 +44,7 @@ typedef struct nnm_kernel_search {
   nnm_node_id *order; /* nodes that run, views included, in execution order */
   int32_t order_count;
   int32_t *position;      /* each node: its place in order; -1: does not run */
-  uint8_t *is_view;       /* each node: runs no code, its output is its first input seen otherwise */
+  uint8_t *is_view;       /* each node: nnm_view; not 0 when it runs no code */
   nnm_tensor_id *root;    /* each tensor: the tensor it is a view of, or itself */
   uint8_t *escapes;       /* each root: also read by something that cannot be fused (output, body, control flow) */
   uint32_t *reader_start; /* each root: the nodes that read it, views looked through, each node once */
@@ -50,6 +57,9 @@ typedef struct nnm_kernel_search {
 
 /* activity.c */
 nnm_status nnm_find_activity(nnm_kernel_search *d, nnm_error *error);
+
+/* layouts.c: once is_view is set, more of it */
+nnm_status nnm_cancel_transpositions(nnm_kernel_search *d, nnm_error *error);
 
 /* units.c */
 nnm_status nnm_make_units(nnm_kernel_search *d, nnm_error *error);
@@ -76,6 +86,9 @@ void nnm_match_attention(nnm_kernel_search *d, nnm_node_id node);
 void nnm_fold_dequantisation(nnm_kernel_search *d, nnm_node_id node);
 /* folding.c: likewise, after the patterns; once more with scalars when all patterns are found */
 void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id node, bool scalars);
+/* folding.c: a padding that the layer behind it can do itself; then scales and shifts, from the last node to the first */
+void nnm_fold_padding(nnm_kernel_search *d, nnm_node_id node);
+void nnm_fold_into_layer_behind(nnm_kernel_search *d, nnm_node_id node);
 /* folding.c: the slices that cut one tensor into parts become one split */
 void nnm_group_slices(nnm_kernel_search *d);
 
@@ -96,8 +109,9 @@ typedef struct nnm_chains {
 /* fusion.c */
 nnm_status nnm_fuse_units(nnm_kernel_search *d, nnm_chains *out, nnm_error *error);
 
-/* describe.c: nnm_describe_kernel for a kernel whose type, core and output are set already. */
-nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, nnm_arena *arena, nnm_kernel *kernel,
-                              nnm_error *error);
+/* describe.c: nnm_describe_kernel for a kernel whose type, core and output are set already; root: each
+ * tensor's, NULL when nothing is known of views. */
+nnm_status nnm_measure_kernel(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_tensor_id *root,
+                              nnm_arena *arena, nnm_kernel *kernel, nnm_error *error);
 
 #endif

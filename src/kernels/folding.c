@@ -1,5 +1,8 @@
 /* What a converter does to a network before it reaches the device: batch normalisation and biases vanish into the
- * weights of the layer in front of them, and slices that cut a tensor into parts are one split. */
+ * weights of the layer in front of them or behind them, padding with zeros into the padding of the layer behind it, and
+ * slices that cut a tensor into parts are one split. */
+#include <string.h>
+
 #include "kernels/detection.h"
 
 /* What can take a scale and a shift for each of its channels into its own constants. */
@@ -90,6 +93,108 @@ void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id n, bool scalars) {
   unit->output = folded.output;
   unit->shown_output = -1;
   unit->has_bn = layer.has_bn || (is_bn && unit->role != NNM_ROLE_BN);
+}
+
+/* ---------------------------------------------------- into the layer behind */
+
+/* The unit behind keeps what it is, and reads what the folded one read. */
+static void fold_behind(nnm_kernel_search *d, nnm_unit_id id, nnm_unit_id behind) {
+  const nnm_unit layer = d->units[behind];
+  nnm_unit *unit = &d->units[nnm_join_units(d, id, behind)];
+  unit->role = layer.role;
+  unit->core = layer.core;
+  unit->position = layer.position;
+  unit->block = layer.block;
+  unit->input = layer.input;
+  unit->output = layer.output;
+  unit->shown_output = layer.shown_output;
+  unit->has_bn = layer.has_bn;
+}
+
+/* The layer with weights of its own that alone reads what a unit makes, as it is made; -1: none. */
+static nnm_unit_id layer_behind(const nnm_kernel_search *d, nnm_unit_id id) {
+  nnm_tensor_id output = d->units[id].output;
+  if (output < 0 || d->reader_start[output] == d->reader_start[output + 1]) return -1;
+  nnm_unit_id behind = d->unit_of[d->readers[d->reader_start[output]]];
+  const nnm_unit *unit = &d->units[behind];
+  if (behind == id || unit->block != d->units[id].block || unit->input >= 0 || !nnm_only_read_by(d, id, behind))
+    return -1;
+  const nnm_node *core = &d->graph->nodes[unit->core];
+  if (core->input_count < 2 || core->inputs[1] < 0 || !d->shapes->constant[core->inputs[1]]) return -1;
+  return unit->role == NNM_ROLE_CONV || unit->role == NNM_ROLE_DWCONV || unit->role == NNM_ROLE_FC ? behind : -1;
+}
+
+/* A shift reaches the padding of a layer too, which stays 0: it may only go into one that pads nothing. */
+static bool pads_nothing(const nnm_kernel_search *d, nnm_unit_id layer) {
+  nnm_window window;
+  if (d->units[layer].role == NNM_ROLE_FC) return true;
+  if (!nnm_window_of(d->graph, d->shapes, d->units[layer].core, &window)) return false;
+  for (int i = 0; i < window.spatial; i++)
+    if (window.pad_begin[i] || window.pad_end[i]) return false;
+  return true;
+}
+
+/* Only one number for all channels: TFLite's converter leaves a scale of each channel where it is, and the device runs
+ * it. To be called for each node from the last to the first, so that a shift in front of a scale may follow it. */
+void nnm_fold_into_layer_behind(nnm_kernel_search *d, nnm_node_id n) {
+  nnm_unit_id id = d->unit_of[n];
+  const nnm_node *node = &d->graph->nodes[n];
+  if (d->units[id].core != n || d->units[id].role != NNM_ROLE_ELEMENTWISE || d->units[id].input >= 0) return;
+  nnm_tensor_id number = is_scale(node->op) || is_shift(node->op) ? constant_operand(d, node) : -1;
+  if (number < 0 || nnm_shape_elements(d->shapes->tensors[number]) != 1) return;
+  nnm_unit_id layer = layer_behind(d, id);
+  if (layer >= 0 && (is_scale(node->op) || pads_nothing(d, layer))) fold_behind(d, id, layer);
+}
+
+/* How much a Pad with zeros adds at both ends of the two axes of an image; false for any other. */
+static bool read_padding(const nnm_kernel_search *d, const nnm_node *node, int64_t begin[2], int64_t end[2]) {
+  double filler = 0;
+  size_t count = 0, rank = 4, axis = node->layout == NNM_CHANNELS_LAST ? 1 : 2;
+  const int64_t *pads = nnm_attribute_ints(node, "pads", &count);
+  const nnm_value *value = node->input_count > 1 && node->inputs[1] >= 0 ? d->shapes->values[node->inputs[1]] : NULL;
+  if (!pads && value && !value->is_float) pads = value->as.integers, count = value->count;
+  if (!pads || count != 2 * rank || strcmp(nnm_attribute_text(node, "mode", "constant"), "constant") != 0) return false;
+  if (node->input_count > 3 && node->inputs[3] >= 0) return false; /* pads of some axes only */
+  if (node->input_count > 2 && node->inputs[2] >= 0 && !nnm_only_number(d, node->inputs[2], &filler)) return false;
+  if (filler != 0 || nnm_attribute_float(node, "value", 0) != 0) return false;
+  /* TensorFlow and TFLite list a pair for each axis */
+  bool in_pairs = value && d->shapes->tensors[node->inputs[1]].rank == 2;
+  for (size_t i = 0; i < rank; i++) {
+    int64_t first = pads[in_pairs ? 2 * i : i], last = pads[in_pairs ? 2 * i + 1 : rank + i];
+    if (i == axis || i == axis + 1) begin[i - axis] = first, end[i - axis] = last;
+    else if (first || last) return false;
+  }
+  return true;
+}
+
+/* Whether padding in front of a window that has none is what TensorFlow calls SAME. Other padding a TFLite file cannot
+ * have in the layer, so that it stays an operator of its own. */
+static bool pads_as_same(const nnm_window *window, const int64_t begin[2], const int64_t end[2]) {
+  for (int i = 0; i < 2; i++) {
+    if (begin[i] < 0 || end[i] < 0) return false;
+    int64_t input = window->input[i] - begin[i] - end[i], stride = window->stride[i];
+    int64_t reach = window->dilation[i] * (window->kernel[i] - 1) + 1;
+    if (input < 1) return false;
+    int64_t outputs = (input - 1) / stride + 1, wanted = (outputs - 1) * stride + reach - input;
+    if (wanted < 0) wanted = 0;
+    if (begin[i] != wanted / 2 || end[i] != wanted - wanted / 2) return false;
+  }
+  return true;
+}
+
+void nnm_fold_padding(nnm_kernel_search *d, nnm_node_id n) {
+  nnm_unit_id id = d->unit_of[n];
+  int64_t begin[2], end[2];
+  nnm_window window;
+  if (d->units[id].role != NNM_ROLE_PAD || d->units[id].output < 0) return;
+  if (d->shapes->tensors[d->units[id].output].rank != 4) return;
+  nnm_unit_id layer = layer_behind(d, id);
+  if (layer < 0 || !nnm_window_of(d->graph, d->shapes, d->units[layer].core, &window) || window.spatial != 2) return;
+  const nnm_node *node = &d->graph->nodes[n];
+  const int64_t *sizes = d->shapes->tensors[node->outputs[0]].dims + (node->layout == NNM_CHANNELS_LAST ? 1 : 2);
+  if (sizes[0] != window.input[0] || sizes[1] != window.input[1]) return; /* reshaped on the way */
+  if (pads_nothing(d, layer) && read_padding(d, node, begin, end) && pads_as_same(&window, begin, end))
+    fold_behind(d, id, layer);
 }
 
 /* ------------------------------------------------------------------ slices */

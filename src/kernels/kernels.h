@@ -50,6 +50,9 @@ void nnm_kernels_free(nnm_kernels *kernels); /* NULL is fine */
 /* The largest constant operand of the kernel's core: a layer's weights, an embedding's table; -1: none. */
 nnm_tensor_id nnm_kernel_weights(const nnm_graph *graph, const nnm_shapes *shapes, const nnm_kernel *kernel);
 
+/* Where the channels of a tensor are that the kernel reads or makes: as the first member says that does. */
+nnm_layout nnm_kernel_layout(const nnm_graph *graph, const nnm_kernel *kernel, nnm_tensor_id tensor);
+
 /* The largest input of the kernel, the first of equals: what is worked on, rather than a scale or a mask; -1: none. */
 nnm_tensor_id nnm_kernel_data(const nnm_shapes *shapes, const nnm_kernel *kernel);
 

@@ -48,8 +48,12 @@ int count_left_out(bool may_repeat) {
 }
 
 void detect_with(const char *rules_text) {
-  nnm_fusion_rules *rules = NULL;
   graph = make_finish(&maker);
+  detect_in_graph(rules_text);
+}
+
+void detect_in_graph(const char *rules_text) {
+  nnm_fusion_rules *rules = NULL;
   if (nnm_infer_graph_shapes(graph, NULL, &shapes, &maker.error) != NNM_OK)
     fail_msg("%s: %s", maker.error.place, maker.error.message);
   assert_int_equal(nnm_fusion_rules_parse(rules_text, strlen(rules_text), &rules, &maker.error), NNM_OK);

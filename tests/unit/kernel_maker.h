@@ -17,6 +17,8 @@ void release(void);
 int count_left_out(bool may_repeat);
 /* Finishes maker's graph and finds its kernels; release frees them. */
 void detect_with(const char *rules_text);
+/* The same for a graph that is finished already. */
+void detect_in_graph(const char *rules_text);
 /* The names of all kernels: "conv-bn-relu, add". */
 void expect_names(const char *expected);
 /* detect_with(cpu), expect_names and release in one; every node must be in a kernel. */

@@ -98,6 +98,7 @@ static void test_network(void **state) {
   (void)state;
   read_good("y_network.tflite");
   assert_string_equal(graph->format, "tflite");
+  assert_true(graph->is_converted);
   assert_string_equal(graph->producer, "make.py");
   assert_int_equal(tensor("x")->dims[0], -1); /* the signature leaves it open; the shape says 1 */
   assert_int_equal(tensor("x")->flags, NNM_TENSOR_INPUT);

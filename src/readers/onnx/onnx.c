@@ -188,8 +188,15 @@ static nnm_status read_onnx(const unsigned char *data, size_t size, nnm_graph **
   NNM_TRY(nnm_graph_builder_create("onnx", &reader.builder, error));
   nnm_status status = read_model(&reader, data, size);
   free_reader(&reader);
-  if (status == NNM_OK) return nnm_graph_builder_finish(reader.builder, graph, error);
-  nnm_graph_builder_free(reader.builder);
+  if (status != NNM_OK) {
+    nnm_graph_builder_free(reader.builder);
+    return status;
+  }
+  NNM_TRY(nnm_graph_builder_finish(reader.builder, graph, error));
+  status = nnm_onnx_find_layouts(*graph, error);
+  if (status == NNM_OK) return NNM_OK;
+  nnm_graph_free(*graph);
+  *graph = NULL;
   return status;
 }
 

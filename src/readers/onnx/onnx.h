@@ -5,6 +5,7 @@
 #include "base/stack.h"
 #include "base/text.h"
 #include "graph/builder.h"
+#include "ops/ops.h"
 #include "readers/onnx/schema.h"
 
 typedef struct onnx_function {
@@ -123,5 +124,8 @@ void nnm_onnx_note_use(onnx_reader *reader, const nnm_node *node);
 /* An input that stays what it is: an output as well, or a weight already. */
 void nnm_onnx_settle_input(onnx_reader *reader, nnm_tensor_id tensor);
 nnm_status nnm_onnx_mark_weights(onnx_reader *reader);
+
+/* layouts.c: sets the layout of the nodes of a finished graph that have their channels last. */
+nnm_status nnm_onnx_find_layouts(nnm_graph *graph, nnm_error *error);
 
 #endif

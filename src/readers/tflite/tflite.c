@@ -129,9 +129,13 @@ static nnm_status read_tflite(const unsigned char *data, size_t size, nnm_graph 
   NNM_TRY(nnm_graph_builder_create("tflite", &reader.builder, error));
   nnm_status status = read_model(&reader);
   free(reader.in_progress);
-  if (status == NNM_OK) return nnm_graph_builder_finish(reader.builder, graph, error);
-  nnm_graph_builder_free(reader.builder);
-  return status;
+  if (status != NNM_OK) {
+    nnm_graph_builder_free(reader.builder);
+    return status;
+  }
+  NNM_TRY(nnm_graph_builder_finish(reader.builder, graph, error));
+  (*graph)->is_converted = true;
+  return NNM_OK;
 }
 
 const nnm_reader nnm_reader_tflite = {"tflite", probe, read_tflite};
