@@ -109,6 +109,8 @@ def open_model(model, model_type=None, input_shape=INPUT_SHAPE, apply_nni=False)
     if model_type not in MODEL_TYPES:
         known = ", ".join(str(name) for name in MODEL_TYPES if name)
         raise fault(
-            UnsupportedModelType, "argument", f"Unsupported model type: {model_type}; there are {known}, and None to tell"
+            UnsupportedModelType,
+            "argument",
+            f"Unsupported model type: {model_type}; there are {known}, and None to tell",
         )
     return MODEL_TYPES[model_type](model, input_shape, apply_nni)

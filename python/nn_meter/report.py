@@ -84,5 +84,6 @@ class Report:
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
         return (
             f"<p><b>{html.escape(self.headline)}</b></p><table><thead><tr><th>kernel</th><th>ms</th><th></th><th></th>"
-            f"<th>shapes</th></tr></thead><tbody>{''.join(rows)}</tbody></table>" + (f"<ul>{notes}</ul>" if notes else "")
+            f"<th>shapes</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            + (f"<ul>{notes}</ul>" if notes else "")
         )

@@ -84,7 +84,12 @@ def _captured(torch, module, inputs):
         weight = value.const_value
         if weight is not None and weight.nbytes > 1024:
             value.const_value = onnx_ir.ExternalTensor(
-                location="weights", offset=0, length=weight.nbytes, dtype=weight.dtype, shape=weight.shape, name=value.name
+                location="weights",
+                offset=0,
+                length=weight.nbytes,
+                dtype=weight.dtype,
+                shape=weight.shape,
+                name=value.name,
             )
     return onnx_ir.to_proto(program.model).SerializeToString()
 

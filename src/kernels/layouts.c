@@ -20,19 +20,12 @@ typedef struct island {
 
 static int32_t rank_of(const nnm_kernel_search *d, nnm_tensor_id tensor) { return d->shapes->tensors[tensor].rank; }
 
-/* Whether a transposition moves the channels of an image: to the end, or from there to axis 1. */
+/* Whether a transposition that is what it says moves the channels to the end, or from there to axis 1. */
 static bool moves_channels(const nnm_kernel_search *d, const nnm_node *node, bool to_last) {
-  size_t count;
-  const int64_t *order = node->op == NNM_OP_TRANSPOSE ? nnm_attribute_ints(node, "perm", &count) : NULL;
-  if (!order || (count != 4 && count != 5) || !node->input_count || node->inputs[0] < 0 || !node->output_count ||
-      node->outputs[0] < 0 || rank_of(d, node->inputs[0]) != (int32_t)count)
-    return false;
-  int64_t rank = (int64_t)count;
-  for (int64_t i = 0; i < rank; i++) {
-    int64_t from = to_last ? (i == rank - 1 ? 1 : i + 1) : (i == 1 ? rank - 1 : i - 1);
-    if (order[i] != (i ? from : 0)) return false;
-  }
-  return true;
+  size_t rank;
+  return nnm_moves_channels(node, to_last) && nnm_attribute_ints(node, "perm", &rank) && node->input_count &&
+         node->inputs[0] >= 0 && node->output_count && node->outputs[0] >= 0 &&
+         rank_of(d, node->inputs[0]) == (int32_t)rank;
 }
 
 /* Channels of one pixel: the same numbers in the same order in either layout. */

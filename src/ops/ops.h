@@ -29,6 +29,10 @@ typedef enum nnm_work {
   NNM_WORK_OTHER        /* NonMaxSuppression, TopK and whatever fits nowhere */
 } nnm_work;
 
+/* Whether a node is a transposition of an image that moves the channels: from axis 1 to the end, or back. Of four axes or
+ * five; with three, moving them and moving them back is the same. */
+bool nnm_moves_channels(const nnm_node *node, bool to_last);
+
 nnm_op nnm_op_of_onnx(const char *domain, const char *type); /* NNM_OP_UNKNOWN for a custom operator */
 nnm_op nnm_op_of_tensorflow(const char *type);               /* also the names used in nn-Meter IR */
 nnm_op nnm_op_of_graph_def(const char *type);                /* TensorFlow's names and no others */

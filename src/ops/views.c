@@ -120,3 +120,15 @@ nnm_status nnm_rule_unsqueeze(nnm_inference *inference, const nnm_node *node, nn
 nnm_status nnm_rule_expand_dims(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
   return nnm_rule_unsqueeze(inference, node, error);
 }
+
+bool nnm_moves_channels(const nnm_node *node, bool to_last) {
+  size_t count;
+  const int64_t *order = node->op == NNM_OP_TRANSPOSE ? nnm_attribute_ints(node, "perm", &count) : NULL;
+  if (!order || count < 4 || count > 5 || order[0] != 0) return false;
+  int64_t rank = (int64_t)count;
+  for (int64_t i = 1; i < rank; i++) {
+    int64_t from = to_last ? (i == rank - 1 ? 1 : i + 1) : (i == 1 ? rank - 1 : i - 1);
+    if (order[i] != from) return false;
+  }
+  return true;
+}

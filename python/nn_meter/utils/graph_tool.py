@@ -114,7 +114,9 @@ class ModelGraph:
         inside, root = set(subgraph), self.get_root_node(subgraph)
         name = name or ";".join(subgraph)
         if attr is None:
-            attr = {"attr": {"primitive_nodes": list(subgraph)}} if is_block else copy.deepcopy(self.get_node_attr(root))
+            attr = (
+                {"attr": {"primitive_nodes": list(subgraph)}} if is_block else copy.deepcopy(self.get_node_attr(root))
+            )
         before = [other for node in subgraph for other in self.get_node_inbounds(node) if other not in inside]
         behind = [other for node in subgraph for other in self.get_node_outbounds(node) if other not in inside]
         before, behind = list(dict.fromkeys(before)), list(dict.fromkeys(behind))

@@ -14,7 +14,10 @@ def _import(name, package=None):
     except ImportError:
         package = package or name
         logger.info(
-            "You have not install the %s package, please install %s and try again. (pip install %s)", package, package, package
+            "You have not install the %s package, please install %s and try again. (pip install %s)",
+            package,
+            package,
+            package,
         )
         return None
 

@@ -77,7 +77,9 @@ def download_from_url(urladdr, ppath):
                 os.replace(os.path.join(unpacked, name), target)
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise fault(
-            Error, "io", f"{urladdr}: cannot be downloaded: {error}; check the network, or unpack it into {ppath} yourself"
+            Error,
+            "io",
+            f"{urladdr}: cannot be downloaded: {error}; check the network, or unpack it into {ppath} yourself",
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -28,19 +28,6 @@ static bool keeps_layout(const nnm_graph *graph, const nnm_node *node) {
   }
 }
 
-/* Of four axes or five; with three, moving the channels and moving them back is the same. */
-static bool moves_channels(const nnm_node *node, bool to_last) {
-  size_t count;
-  const int64_t *order = node->op == NNM_OP_TRANSPOSE ? nnm_attribute_ints(node, "perm", &count) : NULL;
-  if (!order || count < 4 || count > 5 || order[0] != 0) return false;
-  int64_t rank = (int64_t)count;
-  for (int64_t i = 1; i < rank; i++) {
-    int64_t from = to_last ? (i == rank - 1 ? 1 : i + 1) : (i == 1 ? rank - 1 : i - 1);
-    if (order[i] != from) return false;
-  }
-  return true;
-}
-
 static void mark(uint8_t *marks, const nnm_tensor_id *tensors, uint32_t count, uint8_t value) {
   for (uint32_t i = 0; i < count; i++)
     if (tensors[i] >= 0) marks[tensors[i]] |= value;
@@ -53,20 +40,20 @@ static bool any(const uint8_t *marks, const nnm_tensor_id *tensors, uint32_t cou
 }
 
 static void follow(const nnm_graph *graph, const nnm_node *node, uint8_t *marks) {
-  if (moves_channels(node, true) ||
+  if (nnm_moves_channels(node, true) ||
       (keeps_layout(graph, node) && any(marks, node->inputs, node->input_count, FOLLOWS_CHANNELS_LAST)))
     mark(marks, node->outputs, node->output_count, FOLLOWS_CHANNELS_LAST);
 }
 
 static void lead_back(const nnm_graph *graph, const nnm_node *node, uint8_t *marks) {
-  if (moves_channels(node, false) ||
+  if (nnm_moves_channels(node, false) ||
       (keeps_layout(graph, node) && any(marks, node->outputs, node->output_count, LEADS_TO_CHANNELS_FIRST)))
     mark(marks, node->inputs, node->input_count, LEADS_TO_CHANNELS_FIRST);
 }
 
 static bool has_transposition(const nnm_graph *graph) {
   for (nnm_node_id n = 0; n < graph->node_count; n++)
-    if (moves_channels(&graph->nodes[n], true) || moves_channels(&graph->nodes[n], false)) return true;
+    if (nnm_moves_channels(&graph->nodes[n], true) || nnm_moves_channels(&graph->nodes[n], false)) return true;
   return false;
 }
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import networkx
 import nn_meter
 import pytest
+from networkx.algorithms.isomorphism import categorical_node_match
 from nn_meter.kernel_detector import KernelDetector
 from nn_meter.kernel_detector.rule_reader import RuleReader
 from nn_meter.predictor.prediction import extract_feature, predict_by_kernel
 from nn_meter.predictor.prediction.utils import get_accuracy, get_kernel_name
 from nn_meter.utils.graph_tool import ModelGraph
-from networkx.algorithms.isomorphism import categorical_node_match
 
 ROOT = Path(__file__).resolve().parents[3]
 MOBILENET = ROOT / "examples" / "mobilenet_v2.onnx"
@@ -45,7 +45,9 @@ def test_detector_takes_rules_as_path_or_content(kernels):
 
 def test_features_are_those_of_the_library(kernels):
     features = extract_feature.get_predict_features(kernels)
-    model = nn_meter.Model(json.dumps(nn_meter.model_file_to_graph(str(MOBILENET), "onnx")).encode(), format="nnmeter-ir")
+    model = nn_meter.Model(
+        json.dumps(nn_meter.model_file_to_graph(str(MOBILENET), "onnx")).encode(), format="nnmeter-ir"
+    )
     document = json.loads(model.inspect("features", fusion_rules=RULES, compat="nn-meter-2.0"))
     assert [list(kernel.values())[0] for kernel in features.values()] == [row for _, row in document["features"]]
     assert list(features) == list(range(len(features)))

@@ -144,8 +144,7 @@ def test_detail(predictor, latency_ms):
     json.dumps(report.to_dict())
     table = report.to_pandas()
     assert list(table.latency_ms) == [kernel.latency_ms for kernel in report.kernels]
-    with pytest.raises(AttributeError):
-        report.latency
+    assert not hasattr(report, "latency")
 
 
 def test_html_shows_every_kernel_and_escapes_names(predictor):
@@ -249,7 +248,9 @@ def test_objects_keep_what_they_need_alive(latency_ms):
 
 
 def test_import_brings_in_nothing_heavy():
-    program = "import sys, nn_meter; print(sorted({'numpy', 'torch', 'onnx', 'yaml', 'urllib.request'} & set(sys.modules)))"
+    program = (
+        "import sys, nn_meter; print(sorted({'numpy', 'torch', 'onnx', 'yaml', 'urllib.request'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

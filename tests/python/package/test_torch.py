@@ -137,4 +137,6 @@ def test_model_proto_without_weights(predictor):
     buffer = io.BytesIO()
     torch.onnx.export(small(), (torch.zeros(1, 3, 64, 64),), buffer, export_params=False, dynamo=False)
     model = onnx.load_model_from_string(buffer.getvalue())
-    assert predictor.predict(model, model_type="onnx") == predictor.predict(small(), "torch", input_shape=(1, 3, 64, 64))
+    assert predictor.predict(model, model_type="onnx") == predictor.predict(
+        small(), "torch", input_shape=(1, 3, 64, 64)
+    )

@@ -53,7 +53,10 @@ def test_create_user_configs_keeps_registered_predictors(home):
 def test_json_of_arrays():
     import numpy as np
 
-    assert json.dumps({"a": np.arange(2), "b": b"x", "c": np.float32(1)}, cls=NumpyEncoder) == '{"a": [0, 1], "b": "x", "c": 1.0}'
+    assert (
+        json.dumps({"a": np.arange(2), "b": b"x", "c": np.float32(1)}, cls=NumpyEncoder)
+        == '{"a": [0, 1], "b": "x", "c": 1.0}'
+    )
 
 
 # ------------------------------------------------------------------ downloads

@@ -5,7 +5,14 @@ import json
 
 from ..._core import compat_rows
 
-__all__ = ["get_conv_mem", "get_depthwise_flop", "get_flop", "get_flops_params", "get_predict_features", "read_model_latency"]
+__all__ = [
+    "get_conv_mem",
+    "get_depthwise_flop",
+    "get_flop",
+    "get_flops_params",
+    "get_predict_features",
+    "read_model_latency",
+]
 
 
 def get_flop(input_channel, output_channel, k, H, W, stride):
@@ -22,8 +29,10 @@ def get_depthwise_flop(input_channel, output_channel, k, H, W, stride):
 
 def get_conv_mem(input_channel, output_channel, k, H, W, stride):
     """Elements that a convolution reads and writes: input, output, weights."""
-    return input_channel * H * W + output_channel * (H / stride) * (W / stride) + output_channel * (
-        k * k * input_channel + 1
+    return (
+        input_channel * H * W
+        + output_channel * (H / stride) * (W / stride)
+        + output_channel * (k * k * input_channel + 1)
     )
 
 
