@@ -7,10 +7,10 @@ import pathlib
 import struct
 import sys
 
-HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "writers"))
 from flatbuffer import Ints, flatbuffer, i8, i32, u8, u32, u64  # noqa: E402
-from schema import (  # noqa: E402
+from tflite_file import (  # noqa: E402
     BOOL,
     HALF,
     INT8,
