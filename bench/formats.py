@@ -6,9 +6,9 @@ Each writer returns a chain: the file's bytes, how many of them are weights, and
 """
 
 import json
-import struct
 import sys
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "writers"))
@@ -38,12 +38,9 @@ def onnx_chain(node_count, channels, size):
 
 def tf_weights(name, dims, filled):
     """A Const with a value for every element, or with one that stands for all; and how many bytes its values take."""
-    elements = 1
-    for dim in dims:
-        elements *= dim
     if not filled:
         return tf.weights(name, *dims), 0
-    return tf.const(name, tf.tensor(dims, content=bytes(4 * elements))), 4 * elements
+    return tf.const(name, tf.tensor(dims, content=bytes(4 * prod(dims)))), 4 * prod(dims)
 
 
 def tf_parameters(name, channels):
@@ -139,7 +136,7 @@ def tflite_chain(node_count, channels, size, filled=False):
     def weight(name, *dims):
         nonlocal weight_bytes
         graph.weight(name, *dims, size=None if filled else 0)
-        weight_bytes += 4 * struct.calcsize(f"{dims[0]}x") * (9 * channels if len(dims) > 1 else 1) if filled else 0
+        weight_bytes += 4 * prod(dims) if filled else 0
         return name
 
     def convolution(name, source, activation):
