@@ -18,6 +18,7 @@ from ._core import (
     Predictor,
     Rules,
     Table,
+    detect_format,
     predictors,
 )
 from ._core import VERSION as __version__
@@ -34,5 +35,6 @@ __all__ = [
     "Rules",
     "Table",
     "__version__",
+    "detect_format",
     "predictors",
 ]
