@@ -159,7 +159,7 @@ def test_other_json_files_in_a_folder(tmp_path, graphs):
     assert [Path(line.split(": ")[0]).name for line in left_out] == ["empty.json", "package.json", "settings.json"]
     only = tmp_path / "only"
     only.mkdir()
-    (only / "package.json").write_text("{}")
+    (only / "package.json").write_text('{"name": "x"}')
     first, second = faults_of(collect_models, only)
     assert "no model files in this folder" in first and "package.json: no model" in second
 
