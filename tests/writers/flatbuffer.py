@@ -1,6 +1,6 @@
 """Writes FlatBuffers by hand, well-formed or not: what no library would write is what the reader has to survive.
 
-A table is a dict from field number to value. Values: numbers with their type (i8, u8, i32, u32, u64, f32), text, lists
+A table is a dict from field number to value. Values: numbers with their type (i8, u8, i32, i64, u32, u64, f32), text, lists
 of tables, of numbers of one type (ints), raw bytes, and tables. The same Python object in two places is written once
 and shared.
 """
@@ -25,6 +25,10 @@ def u8(value):
 
 def i32(value):
     return Number("i", value)
+
+
+def i64(value):
+    return Number("q", value)
 
 
 def u32(value):
