@@ -151,8 +151,10 @@ static bool is_partition(const nnm_kernel_search *d, nnm_tensor_id root) {
   for (uint32_t i = first; i < end; i++) {
     cut piece;
     const nnm_node *node = &d->graph->nodes[d->readers[i]];
-    if (d->units[d->unit_of[d->readers[i]]].role != NNM_ROLE_SPLIT || !read_cut(d, d->readers[i], &piece) ||
-        piece.start != reached || node->block != d->graph->nodes[d->readers[first]].block)
+    nnm_unit_id unit = d->unit_of[d->readers[i]];
+    if (unit < 0 || d->units[unit].role != NNM_ROLE_SPLIT) return false; /* part of a block */
+    if (!read_cut(d, d->readers[i], &piece) || piece.start != reached ||
+        node->block != d->graph->nodes[d->readers[first]].block)
       return false;
     if (i > first && (piece.axis != axis || node->inputs[0] != source)) return false;
     axis = piece.axis;

@@ -68,7 +68,8 @@ static bool is_turned(block *b, nnm_tensor_id tensor) {
   if (joined < 0 || b->d->units[joined].role != NNM_ROLE_CONCAT || !is_pair(node_of(b, joined))) return false;
   const nnm_node *node = node_of(b, joined);
   nnm_unit_id negated = maker_of(b, node->inputs[0]);
-  if (negated < 0 || node_of(b, negated)->op != NNM_OP_NEG || !add_unit(b, joined) || !add_unit(b, negated))
+  if (negated < 0 || node_of(b, negated)->op != NNM_OP_NEG || node_of(b, negated)->input_count != 1 ||
+      !add_unit(b, joined) || !add_unit(b, negated))
     return false;
   int second = part_of(b, node_of(b, negated)->inputs[0]), first = part_of(b, node->inputs[1]);
   return first >= 0 && second >= 0 && first != second;

@@ -85,15 +85,15 @@ nnm_status nnm_tflite_hlo_pad(tflite_node *x) {
 /* ---- reductions: what they do is a subgraph of one operator */
 
 static uint32_t builtin_of_body(tflite_node *x, uint32_t field) {
-  enum { NONE = UINT32_MAX };
+  const uint32_t none = UINT32_MAX;
   int64_t subgraph = nnm_flat_i32(&x->options, field, -1);
-  if (subgraph < 0 || (uint64_t)subgraph >= x->reader->subgraphs.count) return NONE;
+  if (subgraph < 0 || (uint64_t)subgraph >= x->reader->subgraphs.count) return none;
   nnm_flat_table table = nnm_flat_item_table(&x->reader->subgraphs, (size_t)subgraph, "subgraph");
   nnm_flat_vector operators = nnm_flat_items(&table, SUBGRAPH_OPERATORS, 4);
-  if (operators.count != 1) return NONE;
+  if (operators.count != 1) return none;
   nnm_flat_table only = nnm_flat_item_table(&operators, 0, "operator");
   uint64_t code = nnm_flat_u32(&only, OPERATOR_CODE, 0);
-  return code < x->reader->code_count ? x->reader->codes[code].builtin : NONE;
+  return code < x->reader->code_count ? x->reader->codes[code].builtin : none;
 }
 
 typedef struct reduction {
