@@ -19,6 +19,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import formats
 from models import residual_chain, write_with_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,8 @@ LEGACY = "k8"
 NODE_COUNTS = (100, 1_000, 10_000, 100_000)
 FOLDER_MODELS = 3_000
 SIDE_BY_SIDE_NODES = 150
+FORMAT_NODES = 10_000
+TIMES_ONNX = {False: 4, True: 12}  # most that a MB may cost; True: of JSON, whose parser is not ours
 MEASURE = None  # the launcher, set from the command line
 
 
@@ -52,7 +55,9 @@ def repeat(command, environment, count):
 
 
 def in_process(command, environment):
-    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    """The JSON objects that command prints; started by something small, which its peak of memory begins with."""
+    launched = [MEASURE, os.devnull, *command]
+    output = subprocess.run(launched, env=environment, capture_output=True, text=True, check=False)
     if output.returncode:
         sys.exit(f"{' '.join(map(str, command))}\nfailed: {output.stderr[-2000:]}")
     return [json.loads(line) for line in output.stdout.splitlines()]
@@ -280,6 +285,136 @@ def growth(table, own, temporary):
     )
 
 
+def format_files(own, temporary, node_count):
+    """{format: (path, nodes, bytes)} of the residual chain of about node_count nodes, without weights."""
+    made = {}
+    for name, make, file in (
+        ("ONNX", formats.onnx_chain, "chain.onnx"),
+        ("TensorFlow frozen graph", formats.frozen_chain, "chain.pb"),
+        ("TensorFlow SavedModel", formats.saved_model_chain, "saved_model.pb"),
+        ("TFLite", formats.tflite_chain, "chain.tflite"),
+        ("NNI IR", formats.nni_chain, "nni.json"),
+        ("benchmark graph", formats.benchmark_chain, "graph.json"),
+    ):
+        path = temporary / f"{node_count}_{file}"
+        chain = make(node_count, 16, 56)
+        path.write_bytes(chain.content)
+        made[name] = (path, chain.nodes, len(chain.content))
+    path = temporary / f"{node_count}_ir.json"
+    run([own.program, "get_ir", "--onnx", made["ONNX"][0], "--output", path], own.environment)
+    made["nn-Meter IR"] = (path, made["ONNX"][1], path.stat().st_size)
+    return made
+
+
+def forget(path):
+    """Drops a file from the system's cache. What was just written lies there in pieces of up to 2 MiB, and a look at
+    one byte of a mapped piece counts all of it as memory of the process (Linux 6.18)."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def each_format(table, own, temporary):
+    """The cost of reading, by format. One process a file, so that each has its own peak of memory."""
+    rows, per_mb, small = [], {}, {}
+    for name, (path, nodes, _) in format_files(own, temporary, FORMAT_NODES // 10).items():
+        small[name] = own.in_process(DEVICE, 100, [path])[0]["read_ms"]["min"] * 1e3 / nodes
+    latencies, peak_kib = {}, 0
+    for name, (path, nodes, size) in format_files(own, temporary, FORMAT_NODES).items():
+        once = own.in_process(DEVICE, 1, [path])[0]  # what a single reading needs, without the holes that others left
+        result = own.in_process(DEVICE, 20, [path])[0]
+        read_ms = result["read_ms"]["min"]
+        peak_kib = peak_kib or once["peak_kib"]  # of ONNX, the first
+        per_node = read_ms * 1e3 / nodes
+        per_mb[name] = read_ms / (size / 1e6)
+        ratio = per_mb[name] / per_mb["ONNX"]
+        kept = [
+            table.bound(f"{name}: time per MB against ONNX", ratio, most=TIMES_ONNX[path.suffix == ".json"]),
+            table.bound(f"{name}: time per node at {nodes:,} against a tenth", per_node / small[name], most=2.5),
+            table.bound(f"{name}: peak memory against ONNX", once["peak_kib"] / peak_kib, most=4),
+        ]
+        if name != "TFLite":  # no batch normalisation, so another network
+            latencies[name] = once["latency_ms"]
+            table.bound(f"{name}: latency against ONNX", abs(latencies[name] / latencies["ONNX"] - 1), most=1e-6)
+        rows.append(
+            [
+                name,
+                f"{nodes:,}",
+                f"{size / 1e6:.2f}",
+                f"{read_ms:.2f}",
+                f"{per_mb[name]:.2f}",
+                f"{ratio:.2f}x",
+                f"{small[name]:.2f}",
+                f"{per_node:.2f}",
+                f"{once['peak_kib'] / 1024:.0f}",
+                "yes" if kept == ["yes"] * len(kept) else "**no**",
+            ]
+        )
+    table.section(
+        "Each format",
+        f"The residual chain of about {FORMAT_NODES:,} nodes without weights, read in process, least processor time of "
+        "repeated runs; peak memory of a process that reads and predicts it once. TFLite has no batch normalisation, so "
+        "its chain is longer; the others get the same latency. Promised: a MB costs at most "
+        f"{TIMES_ONNX[False]} times one of ONNX, {TIMES_ONNX[True]} times where it is JSON; a node at most 2.5 times "
+        "what it costs in a file of a tenth of the size; the peak is at most 4 times that of ONNX.",
+        [
+            "format",
+            "nodes",
+            "MB",
+            "read, ms",
+            "ms per MB",
+            "against ONNX",
+            "µs per node, a tenth",
+            "µs per node",
+            "peak MiB",
+            "kept",
+        ],  # fmt: skip
+        rows,
+    )
+
+
+def weights_in_each_format(table, own, temporary):
+    """What weights add to the cost of a file, where a format keeps them in the file."""
+    rows, nodes, channels, size = [], 48, 512, 14
+    for name, option, make, suffix in (
+        ("TensorFlow frozen graph", "--tensorflow", formats.frozen_chain, "pb"),
+        ("TFLite", "--tflite", formats.tflite_chain, "tflite"),
+    ):
+        costs = []
+        for filled in (False, True):
+            chain = make(nodes, channels, size, filled)
+            path = temporary / f"weights_{filled}.{suffix}"
+            path.write_bytes(chain.content)
+            forget(path)
+            command = [own.program, "predict", "--predictor", DEVICE, option, path]
+            costs.append((*repeat(command, own.environment, 40), len(chain.content), chain.weight_bytes))
+        (bare_seconds, bare_peak, bare_size, _), (seconds, peak, full_size, weight_bytes) = costs
+        kept = [
+            table.bound(f"{name} with weights: time against its structure alone", seconds / bare_seconds, most=1.5),
+            table.bound(f"{name} with weights: MiB more than its structure alone", peak - bare_peak, most=4),
+        ]
+        rows.append(
+            [
+                name,
+                f"{bare_size / 1e6:.3f} MB",
+                milliseconds(bare_seconds),
+                f"{bare_peak:.1f} MiB",
+                f"{full_size / 1e6:.1f} MB",
+                f"{100 * weight_bytes / full_size:.2f} %",
+                milliseconds(seconds),
+                f"{peak:.1f} MiB",
+                "yes" if kept == ["yes", "yes"] else "**no**",
+            ]
+        )
+    table.section(
+        "Weights in other formats",
+        f"{nodes} nodes of {channels} channels without and with weights, whole process, {DEVICE}. A SavedModel keeps "
+        "weights in files that are not looked at, the JSON formats keep none. Promised: as for ONNX below.",
+        ["format", "structure", "time", "memory", "with weights", "of it weights", "time", "memory", "kept"],
+        rows,
+    )
+
+
 def large_file(table, own, reference, temporary, repeats):
     # 27 blocks of two 512-channel 3x3 convolutions of 9.4 MB each
     nodes, channels, size = 162, 512, 14
@@ -347,6 +482,8 @@ def main():
         one_kernel(table, own, models)
         folder(table, own, reference, models, temporary)
         growth(table, own, temporary)
+        each_format(table, own, temporary)
+        weights_in_each_format(table, own, temporary)
         large_file(table, own, reference, temporary, options.repeats)
     introduction = (
         "# Benchmark\n\nWritten by `make bench`; both tools in one run on the same machine"

@@ -54,12 +54,26 @@ static char *saved_model_in(const char *path) {
   return NULL;
 }
 
+static nnm_status map_model(const char *path, nnm_mapped_file *out, nnm_error *error) {
+  char *inside = saved_model_in(path);
+  nnm_status status = nnm_map_file(inside ? inside : path, out, error);
+  free(inside);
+  return status;
+}
+
+nnm_status nnm_model_detect_format(const char *path, const char **out, nnm_error *error) {
+  nnm_mapped_file file;
+  const nnm_reader *reader = NULL;
+  NNM_TRY(map_model(path, &file, error));
+  nnm_status status = nnm_find_reader(NULL, file.data, file.size, &reader, error);
+  if (status == NNM_OK) *out = reader->name;
+  nnm_unmap_file(&file);
+  return nnm_fail_in_file(error, status, path);
+}
+
 nnm_status nnm_model_read_file(const char *path, const char *format, nnm_model **out, nnm_error *error) {
   nnm_mapped_file file;
-  char *inside = saved_model_in(path);
-  nnm_status mapped = nnm_map_file(inside ? inside : path, &file, error);
-  free(inside);
-  NNM_TRY(mapped);
+  NNM_TRY(map_model(path, &file, error));
   nnm_status status = open_model(path, format, &file, file.data, file.size, out, error);
   if (status != NNM_OK) nnm_unmap_file(&file);
   return status;

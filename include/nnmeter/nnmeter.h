@@ -69,6 +69,10 @@ typedef struct nnm_model nnm_model;
 /* Formats this build reads, NULL-terminated: "onnx", "tensorflow", "tflite", "nnmeter-ir", "benchmark", "nni-ir". */
 NNM_API const char *const *nnm_formats(void);
 
+/* The format of a model file, one of nnm_formats(), told from its content (of a TensorFlow SavedModel's folder from what
+ * lies in it). Only the beginning is looked at, so reading it may still fail. NNM_ERROR_FORMAT: it is no model. */
+NNM_API nnm_status nnm_model_detect_format(const char *path, const char **out, nnm_error *error);
+
 /* Reads the structure of a model file; weights are skipped in place. A folder that holds a saved_model.pb is a
  * TensorFlow SavedModel. format: one of nnm_formats(), or NULL to tell it from the content (never from the extension). */
 NNM_API nnm_status nnm_model_read_file(const char *path, const char *format, nnm_model **out, nnm_error *error);

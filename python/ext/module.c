@@ -59,11 +59,30 @@ static PyObject *compat_rows(PyObject *module, PyObject *argument) {
   return result;
 }
 
+static PyObject *detect_format(PyObject *self, PyObject *path) {
+  (void)self;
+  PyObject *encoded = NULL;
+  if (!PyUnicode_FSConverter(path, &encoded)) return NULL;
+  const char *format = NULL;
+  nnm_error error;
+  char *text = PyBytes_AsString(encoded);
+  nnm_status status = NNM_OK;
+  if (text) {
+    Py_BEGIN_ALLOW_THREADS status = nnm_model_detect_format(text, &format, &error);
+    Py_END_ALLOW_THREADS
+  }
+  Py_DECREF(encoded);
+  if (!text) return NULL;
+  return status == NNM_OK ? PyUnicode_FromString(format) : core_raise(&error);
+}
+
 static PyMethodDef functions[] = {
     {"compat_rows", compat_rows, METH_O,
      "compat_rows(kernels) -> text. kernels: a JSON list of nn-Meter 2.0's kernel dictionaries, as bytes. The text: "
      "for\n"
      "each its {\"predictor\": name, \"row\": features}, or null. Raises Error."},
+    {"detect_format", detect_format, METH_O,
+     "detect_format(path) -> str: the format of a model file, one of FORMATS, told from its content. Raises Error."},
     {"predictors", (PyCFunction)(void (*)(void))core_list_predictors, METH_VARARGS | METH_KEYWORDS,
      "predictors(home=None) -> list of (name, version, kind, origin, card): built in, then registered."},
     {NULL, NULL, 0, NULL},

@@ -26,6 +26,7 @@ from ._core import (
     Predictor,
     Rules,
     Table,
+    detect_format,
     predictors,
 )
 from ._core import VERSION as __version__
@@ -70,6 +71,7 @@ __all__ = [
     "bench_dataset",
     "change_user_data_folder",
     "create_user_configs",
+    "detect_format",
     "download_from_url",
     "handler",
     "latency_metrics",

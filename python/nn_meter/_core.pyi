@@ -178,6 +178,9 @@ class Predictor:
         Raises Error for predictors that are not of kind network, ValueError for arrays that do not fit together.
         """
 
+def detect_format(path: str | PathLike[str]) -> str:
+    """The format of a model file, one of FORMATS, told from its content. Raises Error when it is no model."""
+
 def predictors(home: str | PathLike[str] | None = None) -> list[tuple[str, str, str, str, str]]:
     """(name, version, kind, origin, card) of the predictors there are: built in, then registered."""
 

@@ -150,6 +150,7 @@ static nnm_status detect(nnm_kernel_search *d, nnm_kernels *kernels, nnm_error *
     if (d->unit_of[n] != n || d->is_view[n]) continue;
     nnm_match_channel_shuffle(d, n);
     nnm_match_attention(d, n);
+    nnm_match_rotary(d, n);
     nnm_match_patterns(d, n);
     nnm_fold_dequantisation(d, n);
     nnm_fold_into_weights(d, n, false);

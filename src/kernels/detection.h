@@ -78,10 +78,11 @@ bool nnm_only_number(const nnm_kernel_search *d, nnm_tensor_id tensor, double *o
 /* Whether nothing outside of these units reads what they make, the result of the first excepted. */
 bool nnm_is_closed(const nnm_kernel_search *d, const nnm_unit_id *units, int count);
 
-/* patterns.c, shuffle.c, attention.c: each to be called for each node in execution order */
+/* patterns.c, shuffle.c, attention.c, rotary.c: each to be called for each node in execution order */
 void nnm_match_patterns(nnm_kernel_search *d, nnm_node_id node);
 void nnm_match_channel_shuffle(nnm_kernel_search *d, nnm_node_id node);
 void nnm_match_attention(nnm_kernel_search *d, nnm_node_id node);
+void nnm_match_rotary(nnm_kernel_search *d, nnm_node_id node);
 /* quantisation.c: likewise, after the patterns */
 void nnm_fold_dequantisation(nnm_kernel_search *d, nnm_node_id node);
 /* folding.c: likewise, after the patterns; once more with scalars when all patterns are found */

@@ -76,6 +76,7 @@ void nnm_fold_into_weights(nnm_kernel_search *d, nnm_node_id n, bool scalars) {
   nnm_unit_id id = d->unit_of[n];
   const nnm_node *node = &d->graph->nodes[n];
   if (d->units[id].core != n || d->units[id].input >= 0) return;
+  if (node->op == NNM_OP_BATCH_NORMALIZATION && d->units[id].role != NNM_ROLE_BN) return;
   nnm_tensor_id operand = data_operand(d, node);
   nnm_unit_id front = nnm_unit_making(d, operand);
   if (front < 0 || front == id || d->units[front].output != operand || d->units[front].block != node->block) return;
@@ -255,6 +256,8 @@ static bool is_partition(const nnm_kernel_search *d, nnm_tensor_id root) {
   for (uint32_t i = first; i < end; i++) {
     cut piece;
     const nnm_node *node = &d->graph->nodes[d->readers[i]];
+    nnm_unit_id unit = d->unit_of[d->readers[i]];
+    if (unit < 0 || d->units[unit].role != NNM_ROLE_SPLIT) return false; /* part of a block */
     if (!read_cut(d, d->readers[i], &piece) || piece.start != reached ||
         node->block != d->graph->nodes[d->readers[first]].block)
       return false;

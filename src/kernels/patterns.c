@@ -30,6 +30,7 @@ typedef enum symbol {
   EXP,
   LOG,
   CAST,
+  EXPAND,
   CLIP,
   SIGMOID,
   HARD_SIGMOID,
@@ -38,6 +39,8 @@ typedef enum symbol {
   ERF,
   MEAN,      /* over some axes, as ReduceMean or as a sum divided */
   TOTAL,     /* sum over some axes */
+  LENGTH,    /* root of the sum of squares over some axes */
+  SQUARES,   /* sum of squares over some axes, as one operator */
   LARGEST,   /* over some axes */
   GATE,      /* sigmoid or hard sigmoid */
   GELU_GATE, /* 1 + erf(x / sqrt 2), or its approximation with tanh */
@@ -56,6 +59,9 @@ typedef enum symbol {
   LAYER_SHIFT,   /* beta - mean * scale */
   RMS_INVERSE,
   RMS_SCALE,
+  L2_SQUARES, /* sum of squares, kept from zero */
+  L2_LENGTH,  /* its root */
+  L2_DIVISOR, /* the same, kept from zero and spread over x */
   SYMBOL_COUNT
 } symbol;
 
@@ -93,6 +99,10 @@ static const pattern patterns[] = {
     {NNM_ROLE_LAYERNORM, {SUB, MUL, X, LAYER_SCALE, MUL, MEAN, X, LAYER_SCALE}},
     {NNM_ROLE_RMSNORM, {DIV, X, ROOT, ADD, MEAN, SQUARE, X, C}},
     {NNM_ROLE_RMSNORM, {MUL, X, RMS_SCALE}},
+    {NNM_ROLE_L2NORM, {DIV, X, L2_DIVISOR}},
+    {NNM_ROLE_L2NORM, {MUL, X, INVERSE_ROOT, L2_SQUARES}},
+    {NNM_ROLE_L2NORM, {MUL, X, RECIPROCAL, L2_DIVISOR}},
+    {NNM_ROLE_L2NORM, {MUL, X, DIV, C, L2_DIVISOR}},
     {NNM_ROLE_COUNT, {MUL, NORMED, X, C}},
     {NNM_ROLE_COUNT, {ADD, NORMED, X, C}},
     {NNM_ROLE_COUNT, {CAST, NORMED, X}},
@@ -134,6 +144,22 @@ static const part parts[] = {
     {RMS_INVERSE, {DIV, C, ROOT, ADD, MEAN, SQUARE, X, C}},
     {RMS_SCALE, {RMS_INVERSE}},
     {RMS_SCALE, {MUL, RMS_INVERSE, C}},
+    {L2_SQUARES, {SQUARES, X}},
+    {L2_SQUARES, {TOTAL, SQUARE, X}},
+    {L2_SQUARES, {MAXIMUM, TOTAL, SQUARE, X, C}},
+    {L2_SQUARES, {MAXIMUM, SQUARES, X, C}},
+    {L2_SQUARES, {CLIP, TOTAL, SQUARE, X}},
+    {L2_SQUARES, {ADD, TOTAL, SQUARE, X, C}},
+    {L2_SQUARES, {ADD, SQUARES, X, C}},
+    {L2_LENGTH, {LENGTH, X}},
+    {L2_LENGTH, {ROOT, L2_SQUARES}},
+    {L2_DIVISOR, {EXPAND, CLIP, L2_LENGTH}},
+    {L2_DIVISOR, {EXPAND, MAXIMUM, L2_LENGTH, C}},
+    {L2_DIVISOR, {EXPAND, L2_LENGTH}},
+    {L2_DIVISOR, {CLIP, L2_LENGTH}},
+    {L2_DIVISOR, {MAXIMUM, L2_LENGTH, C}},
+    {L2_DIVISOR, {ADD, L2_LENGTH, C}},
+    {L2_DIVISOR, {L2_LENGTH}},
 };
 
 static bool is_binary(symbol s) { return s >= ADD && s <= SQUARED_DIFFERENCE; }
@@ -193,11 +219,14 @@ static const int32_t ops_of_symbols[FIRST_PART] = {
     [EXP] = NNM_OP_EXP,
     [LOG] = NNM_OP_LOG,
     [CAST] = NNM_OP_CAST,
+    [EXPAND] = NNM_OP_EXPAND,
     [SIGMOID] = NNM_OP_SIGMOID,
     [TANH] = NNM_OP_TANH,
     [ERF] = NNM_OP_ERF,
     [TOTAL] = NNM_OP_REDUCE_SUM,
     [LARGEST] = NNM_OP_REDUCE_MAX,
+    [LENGTH] = NNM_OP_REDUCE_L2,
+    [SQUARES] = NNM_OP_REDUCE_SUM_SQUARE,
 };
 
 static bool fits_operator(const nnm_kernel_search *d, const nnm_node *node, symbol s) {

@@ -47,7 +47,6 @@ static const uint8_t roles_of_ops[NNM_OP_COUNT] = {
     [NNM_OP_MS_BIAS_GELU] = NNM_ROLE_GELU,
     [NNM_OP_HARD_SIGMOID] = NNM_ROLE_HARDSIGMOID,
     [NNM_OP_SOFTPLUS] = NNM_ROLE_SOFTPLUS,
-    [NNM_OP_BATCH_NORMALIZATION] = NNM_ROLE_BN,
     [NNM_OP_SOFTMAX] = NNM_ROLE_SOFTMAX,
     [NNM_OP_LOG_SOFTMAX] = NNM_ROLE_SOFTMAX,
     [NNM_OP_MS_BIAS_SOFTMAX] = NNM_ROLE_SOFTMAX,
@@ -57,7 +56,7 @@ static const uint8_t roles_of_ops[NNM_OP_COUNT] = {
     [NNM_OP_SIMPLIFIED_LAYER_NORMALIZATION] = NNM_ROLE_RMSNORM,
     [NNM_OP_INSTANCE_NORMALIZATION] = NNM_ROLE_INSTANCENORM,
     [NNM_OP_GROUP_NORMALIZATION] = NNM_ROLE_GROUPNORM,
-    [NNM_OP_LP_NORMALIZATION] = NNM_ROLE_NORM,
+    [NNM_OP_LP_NORMALIZATION] = NNM_ROLE_L2NORM,
     [NNM_OP_LRN] = NNM_ROLE_NORM,
     [NNM_OP_MEAN_VARIANCE_NORMALIZATION] = NNM_ROLE_NORM,
     [NNM_OP_MS_SKIP_LAYER_NORMALIZATION] = NNM_ROLE_NORM,
@@ -95,6 +94,9 @@ static const uint8_t roles_of_ops[NNM_OP_COUNT] = {
     [NNM_OP_MS_GROUP_QUERY_ATTENTION] = NNM_ROLE_ATTENTION,
     [NNM_OP_LINEAR_ATTENTION] = NNM_ROLE_ATTENTION,
     [NNM_OP_MS_CDIST] = NNM_ROLE_MATMUL,
+    [NNM_OP_ROTARY_EMBEDDING] = NNM_ROLE_ROTARY,
+    [NNM_OP_MS_ROTARY_EMBEDDING] = NNM_ROLE_ROTARY,
+    [NNM_OP_MS_GEMMA_ROTARY_EMBEDDING] = NNM_ROLE_ROTARY,
     [NNM_OP_EXPAND] = NNM_ROLE_ELEMENTWISE,
     [NNM_OP_SPACE_TO_BATCH] = NNM_ROLE_TRANSPOSE,
     [NNM_OP_BATCH_TO_SPACE] = NNM_ROLE_TRANSPOSE,
@@ -168,6 +170,17 @@ static bool is_spatial_mean(const nnm_shapes *shapes, const nnm_node *node) {
   return reduced_axes(shapes, node, rank) == spatial;
 }
 
+/* A batch normalisation that is given no statistics takes those of what it normalises: so Keras 2 writes layer
+ * normalisation, behind a reshape that puts what belongs together into one channel. One that is exported in training takes
+ * those of the batch. */
+static nnm_role role_of_batch_norm(const nnm_shapes *shapes, const nnm_node *node) {
+  enum { MEAN = 3 };
+  if (node->input_count > MEAN && node->inputs[MEAN] >= 0 &&
+      nnm_shape_elements(shapes->tensors[node->inputs[MEAN]]) == 0)
+    return NNM_ROLE_LAYERNORM;
+  return nnm_attribute_int(node, "training_mode", 0) == 1 ? NNM_ROLE_NORM : NNM_ROLE_BN;
+}
+
 static nnm_role role_of_window(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id node) {
   nnm_window window;
   return nnm_window_of(graph, shapes, node, &window) && window.global ? NNM_ROLE_GAP : NNM_ROLE_AVGPOOL;
@@ -176,6 +189,8 @@ static nnm_role role_of_window(const nnm_graph *graph, const nnm_shapes *shapes,
 nnm_role nnm_role_of(const nnm_graph *graph, const nnm_shapes *shapes, nnm_node_id id) {
   const nnm_node *node = &graph->nodes[id];
   if (node->op <= NNM_OP_UNKNOWN || node->op >= NNM_OP_COUNT) return NNM_ROLE_OTHER;
+  if (node->op == NNM_OP_LP_NORMALIZATION && nnm_attribute_int(node, "p", 2) != 2) return NNM_ROLE_NORM;
+  if (node->op == NNM_OP_BATCH_NORMALIZATION) return role_of_batch_norm(shapes, node);
   if (roles_of_ops[node->op]) return (nnm_role)roles_of_ops[node->op];
   nnm_role role = role_of_work(nnm_op_work((nnm_op)node->op));
   if (role == NNM_ROLE_CONV) return role_of_convolution(graph, shapes, id);

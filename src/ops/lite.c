@@ -12,6 +12,17 @@ nnm_status nnm_rule_declared(nnm_inference *inference, const nnm_node *node, nnm
   return NNM_OK;
 }
 
+/* Each output is like the input of the same number. */
+nnm_status nnm_rule_each_same(nnm_inference *inference, const nnm_node *node, nnm_error *error) {
+  (void)error;
+  for (uint32_t i = 0; i < node->output_count && i < node->input_count; i++) {
+    const nnm_shape *shape = nnm_shape_of_input(inference, node, i);
+    if (shape) nnm_share_shape(inference, node, i, shape);
+    nnm_set_dtype(inference, node, i, nnm_input_dtype(inference, node, i));
+  }
+  return NNM_OK;
+}
+
 /* ---- recurrent layers */
 
 /* Input, then four matrices for the input and four for the state of before, one for each gate; the matrices of another

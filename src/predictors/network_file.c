@@ -105,7 +105,9 @@ static nnm_status check_type(const nnm_network *network, const nnm_network_type 
 
 /* Types that files made before them do not name, and whose record then serves as a guess: better than that of the types
  * nobody knows anything of. */
-static const struct { nnm_kernel_type type, kin; } kinship[] = {{NNM_KERNEL_ATTENTION, NNM_KERNEL_MATMUL}};
+static const struct {
+  nnm_kernel_type type, kin;
+} kinship[] = {{NNM_KERNEL_ATTENTION, NNM_KERNEL_MATMUL}, {NNM_KERNEL_ROTARY, NNM_KERNEL_ELEMENTWISE}};
 
 static void guess_by_kin(nnm_network *network) {
   for (size_t i = 0; i < sizeof kinship / sizeof kinship[0]; i++) {

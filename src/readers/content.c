@@ -88,6 +88,18 @@ bool nnm_is_json(const unsigned char *data, size_t size) {
 
 bool nnm_is_json_object(const unsigned char *data, size_t size) { return first_byte(data, size) == '{'; }
 
+bool nnm_json_begins_empty(const unsigned char *data, size_t size) {
+  size_t end = size < PROBED_BYTES ? size : PROBED_BYTES, count = 0;
+  char tokens[6] = ""; /* punctuation, and a quote for a text */
+  for (size_t i = 0; i < end && count < sizeof tokens - 1; i++) {
+    if (data[i] && strchr(" \t\r\n", data[i])) continue;
+    tokens[count++] = (char)data[i];
+    if (data[i] == '"')
+      for (i++; i < end && data[i] != '"';) i++;
+  }
+  return !strncmp(tokens, "{}", 2) || !strcmp(tokens, "{\":{}");
+}
+
 bool nnm_begins_with_mention(const unsigned char *data, size_t size, const char *text) {
   size_t length = strlen(text), end = size < PROBED_BYTES ? size : PROBED_BYTES;
   for (size_t i = 0; i + length <= end; i++)

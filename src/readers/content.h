@@ -15,8 +15,10 @@ nnm_status nnm_fail_rules_content(nnm_error *error, const unsigned char *data, s
 /* Whether the first byte that is not white space begins a JSON object or list. */
 bool nnm_is_json(const unsigned char *data, size_t size);
 
-/* For probes: whether it is a JSON object so far, and whether its beginning (4 KiB) has this text somewhere. */
+/* For probes: whether it is a JSON object so far, begins with an empty one ({} or {"name": {}), and whether its beginning
+ * (4 KiB) has this text somewhere. */
 bool nnm_is_json_object(const unsigned char *data, size_t size);
+bool nnm_json_begins_empty(const unsigned char *data, size_t size);
 bool nnm_begins_with_mention(const unsigned char *data, size_t size, const char *text);
 
 #endif

@@ -14,11 +14,14 @@ static nnm_status read_ir(const unsigned char *data, size_t size, nnm_graph **gr
   return status;
 }
 
-/* An object whose first members are nodes: with "attr" and bounds. An empty object may be one. */
+/* An object whose first members are nodes: with "attr" and bounds. Other objects are other people's JSON, but an empty
+ * one, or one with an empty first node, may be one. */
 static int probe_ir(const unsigned char *data, size_t size) {
+  static const char *const members[] = {"\"attr\"", "\"inbounds\"", "\"outbounds\""};
   if (!nnm_is_json_object(data, size)) return 0;
-  bool is_one = nnm_begins_with_mention(data, size, "\"attr\"") || nnm_begins_with_mention(data, size, "\"inbounds\"");
-  return is_one ? 2 : 1;
+  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+    if (nnm_begins_with_mention(data, size, members[i])) return 2;
+  return nnm_json_begins_empty(data, size) ? 1 : 0;
 }
 
 const nnm_reader nnm_reader_nnmeter_ir = {"nnmeter-ir", probe_ir, read_ir};

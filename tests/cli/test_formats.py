@@ -49,7 +49,7 @@ def test_a_mixed_list_with_what_is_no_model(run, place, files):
         "keras.onnx": (b"\x89HDF\r\n\x1a\n", "HDF5"),
         "pickle.json": (b"\x80\x04\x95\0\0\0", "pickle"),
         "notes.onnx": (b"this is not a model\n", "plain text"),
-        "other.json": (b'{"layers": []', "not valid JSON"),
+        "other.json": (b'{"layers": []', "looks like JSON"),
         "empty.onnx": (b"", "empty"),
     }
     for name, (content, _) in faults.items():

@@ -489,6 +489,10 @@ static void test_probe(void **state) {
   (void)state;
   assert_int_equal(nnm_reader_nnmeter_ir.probe((const unsigned char *)onnx_text, sizeof onnx_text - 1), 2);
   assert_int_equal(nnm_reader_nnmeter_ir.probe((const unsigned char *)" {}", 3), 1);
+  assert_int_equal(nnm_reader_nnmeter_ir.probe((const unsigned char *)"{ \"a\" : { } }", 13), 1);
+  static const char package[] = "{\"name\": \"x\", \"version\": \"1.0\"}", options[] = "{\"options\": {\"a\": 1}}";
+  assert_int_equal(nnm_reader_nnmeter_ir.probe((const unsigned char *)package, sizeof package - 1), 0);
+  assert_int_equal(nnm_reader_nnmeter_ir.probe((const unsigned char *)options, sizeof options - 1), 0);
   assert_int_equal(nnm_reader_nnmeter_ir.probe((const unsigned char *)"\x08\x07", 2), 0);
   assert_int_equal(nnm_reader_nnmeter_ir.probe((const unsigned char *)"", 0), 0);
 }

@@ -92,6 +92,7 @@ static void expect_norm(const char *lines, const char *names, size_t members) {
   scalars();
   make_weight(&maker, "gamma", "64");
   make_weight(&maker, "beta", "64");
+  make_ints(&maker, "full", "1 10 64");
   int read;
   while (sscanf(lines, " %39[^(](%99[^)])%39[^;];%n", type, inputs, result, &read) == 3) {
     if (!strncmp(type, "Reduce", 6)) with_ints(&maker, "axes", "-1");
@@ -131,6 +132,104 @@ static void test_norm_spellings(void **state) {
   expect_norm("ReduceMax(x)m;Sub(x m)d;Exp(d)e;ReduceSum(e)s;Div(e s)y;", "softmax", 5);
   expect_norm("Exp(x)e;ReduceSum(e)s;Div(e s)y;", "softmax", 3);
   expect_norm("ReduceMean(x)m;Sub(x m)d;Mul(d d)q;ReduceMean(q)v;", "reducemean, sub, mul, reducemean", 1);
+}
+
+static void test_l2_norm_spellings(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  expect_norm("LpNormalization(x)y;", "l2norm", 1);
+  expect_norm("ReduceL2(x)l;Div(x l)y;", "l2norm", 2);
+  /* torch's normalize, whose length is spread over x before dividing */
+  expect_norm("ReduceL2(x)l;Clip(l sixth)c;Expand(c full)e;Div(x e)y;", "l2norm", 4);
+  expect_norm("ReduceL2(x)l;Max(l sixth)c;Div(x c)y;", "l2norm", 3);
+  expect_norm("ReduceL2(x)l;Add(l sixth)c;Reciprocal(c)r;Mul(r x)y;", "l2norm", 4);
+  /* TensorFlow's l2_normalize, as the graph and as converters have it */
+  expect_norm("Mul(x x)q;ReduceSum(q)s;Max(s sixth)c;Rsqrt(c)i;Mul(x i)y;", "l2norm", 5);
+  expect_norm("Pow(x two)q;ReduceSum(q)s;Max(s sixth)c;Sqrt(c)l;Div(x l)y;", "l2norm", 5);
+  expect_norm("ReduceSumSquare(x)s;Add(s sixth)c;Sqrt(c)l;Div(one l)i;Mul(i x)y;", "l2norm", 5);
+  expect_norm("Mul(x x)q;ReduceSum(q)s;Sqrt(s)l;Div(x l)n;Mul(n gamma)y;", "l2norm", 5);
+  expect_norm("ReduceL2(x)l;Div(gamma l)y;", "reducel2, div", 1); /* of something else */
+}
+
+/* A normalisation without weights of its own behind a reshape into groups; scale and shift follow in the old shape. */
+static void test_norm_of_groups(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  for (int form = 0; form < 4; form++) {
+    make_start(&maker, 17);
+    input();
+    scalars();
+    make_ints(&maker, "grouped", form == 3 ? "1 4 16 16" : "1 4 256");
+    make_ints(&maker, "back", "1 16 8 8");
+    make_weight(&maker, "ones", "256");
+    make_weight(&maker, "gamma", "16x1x1");
+    make_weight(&maker, "beta", "16x1x1");
+    make_node(&maker, "Reshape", "x grouped", "g");
+    if (form == 0) {
+      make_node(&maker, "LayerNormalization", "g ones", "n");
+    } else {
+      if (form == 3) with_ints(&maker, "axes", "2 3");
+      else with_ints(&maker, "axes", "-1");
+      make_node(&maker, "ReduceMean", "g", "m");
+      make_node(&maker, "Sub", "g m", "d");
+      make_node(&maker, "Mul", "d d", "q");
+      if (form == 3) with_ints(&maker, "axes", "2 3");
+      else with_ints(&maker, "axes", "-1");
+      make_node(&maker, "ReduceMean", "q", "v");
+      make_node(&maker, "Add", "v sixth", "e");
+      make_node(&maker, form == 1 ? "Sqrt" : "Rsqrt", "e", "s");
+      make_node(&maker, form == 1 ? "Div" : "Mul", "d s", "n");
+    }
+    make_node(&maker, "Reshape", "n back", "b");
+    make_node(&maker, "Mul", "b gamma", "w");
+    make_node(&maker, "Add", "w beta", "y");
+    output("y");
+    detect_with(cpu);
+    expect_names("layernorm");
+    assert_int_equal(kernels->items[0].type, NNM_KERNEL_NORM);
+    assert_int_equal(kernels->items[0].input_elements, 1024);
+    assert_int_equal(count_left_out(false), 1); /* the first Reshape, which nothing runs for */
+    release();
+  }
+}
+
+/* Keras 2: a batch normalisation without statistics behind a reshape, gamma and beta behind the reshape back. */
+static void test_norm_as_batch_norm(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  for (int form = 0; form < 3; form++) {
+    make_start(&maker, 17);
+    make_input(&maker, "in", "2x10x64");
+    make_weight(&maker, "w", "64x64");
+    make_node(&maker, "MatMul", "in w", "x");
+    make_ints(&maker, "grouped", "1 20 64 1");
+    make_ints(&maker, "back", "2 10 64");
+    make_ints(&maker, "length", "20");
+    make_weight(&maker, "none", form == 2 ? "20" : "0");
+    make_weight(&maker, "gamma", "64");
+    make_weight(&maker, "beta", "64");
+    make_node(&maker, "ConstantOfShape", "length", "ones");
+    make_node(&maker, "Reshape", "x grouped", "g");
+    if (form == 1) with_int(&maker, "training_mode", 1);
+    make_node(&maker, "BatchNormalization", "g ones ones none none", "n");
+    make_node(&maker, "Reshape", "n back", "b");
+    make_node(&maker, "Mul", "b gamma", "s");
+    make_node(&maker, "Add", "s beta", "y");
+    output("y");
+    detect_with(cpu);
+    expect_names(form == 2 ? "fc-bn" : "fc, layernorm");
+    release();
+  }
+  make_start(&maker, 17);
+  input();
+  conv3("x", "c");
+  with_int(&maker, "training_mode", 1);
+  batch_norm("c", "y");
+  output("y");
+  detect_with(cpu);
+  expect_names("conv, batchnormalization");
+  assert_int_equal(kernels->items[1].type, NNM_KERNEL_NORM);
+  release();
 }
 
 /* torch writes group normalisation as an instance normalisation of groups. */
@@ -382,12 +481,14 @@ static void test_slices(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(test_hard_swish, setup),     cmocka_unit_test_setup(test_other_activations, setup),
-      cmocka_unit_test_setup(test_open_pattern, setup),   cmocka_unit_test_setup(test_norms, setup),
-      cmocka_unit_test_setup(test_squeeze_excite, setup), cmocka_unit_test_setup(test_channel_shuffle, setup),
-      cmocka_unit_test_setup(test_global_pooling, setup), cmocka_unit_test_setup(test_slices, setup),
-      cmocka_unit_test_setup(test_norm_spellings, setup), cmocka_unit_test_setup(test_group_norm, setup),
-      cmocka_unit_test_setup(test_indices, setup),        cmocka_unit_test_setup(test_batch_norm_by_formula, setup),
+      cmocka_unit_test_setup(test_hard_swish, setup),        cmocka_unit_test_setup(test_other_activations, setup),
+      cmocka_unit_test_setup(test_open_pattern, setup),      cmocka_unit_test_setup(test_norms, setup),
+      cmocka_unit_test_setup(test_squeeze_excite, setup),    cmocka_unit_test_setup(test_channel_shuffle, setup),
+      cmocka_unit_test_setup(test_global_pooling, setup),    cmocka_unit_test_setup(test_slices, setup),
+      cmocka_unit_test_setup(test_norm_spellings, setup),    cmocka_unit_test_setup(test_group_norm, setup),
+      cmocka_unit_test_setup(test_indices, setup),           cmocka_unit_test_setup(test_batch_norm_by_formula, setup),
+      cmocka_unit_test_setup(test_l2_norm_spellings, setup), cmocka_unit_test_setup(test_norm_as_batch_norm, setup),
+      cmocka_unit_test_setup(test_norm_of_groups, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

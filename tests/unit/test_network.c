@@ -147,18 +147,24 @@ static void marks_what_was_never_measured(void **state) {
 /* Files older than a kernel type: the record of its kin is a better guess than that of types nobody knows anything of. */
 static void guesses_younger_types_by_their_kin(void **state) {
   (void)state;
-  for (uint32_t measured = 0; measured < 2; measured++) {
+  static const struct {
+    nnm_kernel_type type, kin;
+    const char *name; /* of kin */
+  } rows[] = {{NNM_KERNEL_ATTENTION, NNM_KERNEL_MATMUL, "matmul"},
+              {NNM_KERNEL_ROTARY, NNM_KERNEL_ELEMENTWISE, "elementwise"}};
+  for (uint32_t i = 0; i < 4; i++) {
+    uint32_t at = i / 2, measured = i % 2;
     section s;
     parts p = make_section(&s);
-    strcpy(p.types[1].name, "matmul");
+    strcpy(p.types[1].name, rows[at].name);
     p.types[1].measured = measured;
     nnm_network *network;
     assert_int_equal(nnm_network_open(s.bytes, s.size, &network, NULL), NNM_OK);
-    nnm_kernel_estimate result = estimate(network, row_of(NNM_KERNEL_ATTENTION, 15, 1000));
+    nnm_kernel_estimate result = estimate(network, row_of(rows[at].type, 15, 1000));
     assert_true(fabs(result.latency_ms / (3e-3 * exp(0.5 * silu(7 + 1 + 0.5))) - 1) < 1e-6);
     assert_false(result.in_range); /* measured or not: these are measurements of something else */
     assert_true(result.doubt == NNM_FULL_DOUBT);
-    assert_int_equal(estimate(network, row_of(NNM_KERNEL_MATMUL, 5, 1000)).in_range, measured);
+    assert_int_equal(estimate(network, row_of(rows[at].kin, 5, 1000)).in_range, measured);
     nnm_network_close(network);
   }
 }

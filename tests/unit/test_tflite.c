@@ -289,6 +289,36 @@ static void test_composites(void **state) {
   done();
 }
 
+/* Axes by number: layouts, equations and windows are found in them. */
+static void test_stablehlo(void **state) {
+  (void)state;
+  read_good("y_stablehlo.tflite");
+  static const struct {
+    const char *tensor, *shape;
+    nnm_op op;
+    int64_t multiply_adds;
+  } rows[] = {{"plain", "1x4x6x16", NNM_OP_CONV, 4 * 6 * 16 * 36},
+              {"grouped", "1x4x4x16", NNM_OP_CONV, 4 * 4 * 16 * 18},
+              {"first", "1x5x6x4", NNM_OP_CONV, 5 * 6 * 4 * 72},
+              {"turned", "1x15x11x16", NNM_OP_UNKNOWN, 0}, /* as the file says */
+              {"dense", "1x8x6x10", NNM_OP_EINSUM, 48 * 4 * 10},
+              {"scores", "1x8x6x6", NNM_OP_EINSUM, 8 * 6 * 6 * 4},
+              {"sum", "1x4", NNM_OP_REDUCE_SUM, 0},
+              {"largest", "1x8x6", NNM_OP_REDUCE_MAX, 0},
+              {"pooled", "1x4x3x4", NNM_OP_MAX_POOL, 0},
+              {"padded", "1x11x6x4", NNM_OP_PAD, 0},
+              {"spread", "1x15x6x4", NNM_OP_LITE_MOVE, 0}, /* as the file says */
+              {"cut", "1x2x3x4", NNM_OP_SLICE, 0},
+              {"sorted", "1x8x6x4", NNM_OP_LITE_SORT, 0},
+              {"along", "1x11x6x4", NNM_OP_LITE_SORT, 0}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    expect_shape(rows[i].tensor, rows[i].shape);
+    assert_int_equal(maker(rows[i].tensor)->op, rows[i].op);
+    assert_int_equal(nnm_node_multiply_adds(graph, shapes, tensor(rows[i].tensor)->producer), rows[i].multiply_adds);
+  }
+  done();
+}
+
 static void test_signatures(void **state) {
   (void)state;
   read_good("y_signatures.tflite");
@@ -377,13 +407,21 @@ int main(int argc, char **argv) {
   if (argc < 2) return 2;
   folder = argv[1];
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_network),        cmocka_unit_test(test_identifier),
-      cmocka_unit_test(test_names),          cmocka_unit_test(test_types),
-      cmocka_unit_test(test_stored_weights), cmocka_unit_test(test_operators),
-      cmocka_unit_test(test_bodies),         cmocka_unit_test(test_recurrent_layers),
-      cmocka_unit_test(test_variables),      cmocka_unit_test(test_composites),
-      cmocka_unit_test(test_signatures),     cmocka_unit_test(test_custom_operators),
-      cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_places),
+      cmocka_unit_test(test_network),
+      cmocka_unit_test(test_identifier),
+      cmocka_unit_test(test_names),
+      cmocka_unit_test(test_types),
+      cmocka_unit_test(test_stored_weights),
+      cmocka_unit_test(test_operators),
+      cmocka_unit_test(test_bodies),
+      cmocka_unit_test(test_recurrent_layers),
+      cmocka_unit_test(test_variables),
+      cmocka_unit_test(test_composites),
+      cmocka_unit_test(test_stablehlo),
+      cmocka_unit_test(test_signatures),
+      cmocka_unit_test(test_custom_operators),
+      cmocka_unit_test(test_bad_files),
+      cmocka_unit_test(test_places),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

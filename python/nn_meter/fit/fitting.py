@@ -322,7 +322,8 @@ def fit(
         raise FitError(f"held_out: {held_out} is no share; give 0.2 for a fifth of the models")
     progress = Silent(report)
     rules, rules_origin = _rules_of(fusion_rules, job.start)
-    sources = collect_models(models, {"batch_size": batch_size, "input_shapes": input_shapes})
+    no_models = []
+    sources = collect_models(models, {"batch_size": batch_size, "input_shapes": input_shapes}, no_models)
     whole, empty = read_measurements(latencies, column) if latencies is not None else ([], set())
     single, empty_single = read_measurements(kernels, column, kernels=True) if kernels is not None else ([], set())
     gathered = gather(
@@ -336,7 +337,7 @@ def fit(
         section, predicted, held = _fit_and_judge(job, gathered, rules, progress)
     judgement, section = _judge(job, gathered, section, rules, predicted, held)
     data = _write(job, section, rules, paragraph(job, judgement))
-    left_out = gathered.left_out + ([suspicion] if suspicion else [])
+    left_out = no_models + gathered.left_out + ([suspicion] if suspicion else [])
     card = card_text(job, judgement, rules_origin, left_out, Predictor(data))
     result = FitResult(device, version, data, judgement, card, left_out=left_out)
     if job.output:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import Error, Model
+from .. import Error, Model, detect_format
 from .errors import FitError
 
 SUFFIXES = (".onnx", ".json", ".pb", ".pbtxt", ".tflite", ".ort")
+ANYTHING = (".json",)  # suffixes that files have which are no models
 GRAPH_SUFFIXES = (".jsonl", ".jsonl.xz")
 PREFIX = re.compile(r"[_\-. ]?\d+$")
 
@@ -64,15 +65,29 @@ def _graphs(path):
         yield ModelSource(name, line, "benchmark", family)
 
 
-def _folder(path):
+def _is_model(file, left_out):
+    """Whether a file of a folder is to be read. One named like a model that is none is told later, as a fault of it."""
+    if not file.name.lower().endswith(ANYTHING):
+        return True
+    try:
+        detect_format(file)
+    except Error as fault:
+        if fault.status == "format":
+            left_out.append(f"{file}: no model, so not used: {fault.message}")
+            return False
+    return True
+
+
+def _folder(path, left_out):
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))
     files = [path / name for name in names if name.lower().endswith(SUFFIXES) and (path / name).is_file()]
+    files = [file for file in files if _is_model(file, left_out)]
     if not files:
-        raise FitError(f"{path}: no model files in this folder; put *.onnx there, or name another folder")
+        raise FitError(f"{path}: no model files in this folder; put *.onnx there, or name another folder", *left_out)
     return [ModelSource(base_name(file.name), file) for file in files]
 
 
-def _one(item):
+def _one(item, left_out):
     if isinstance(item, ModelSource):
         return [item]
     if isinstance(item, (bytes, bytearray)):
@@ -81,7 +96,7 @@ def _one(item):
         return [ModelSource(item["id"], json.dumps(item).encode(), "benchmark", item.get("family", ""))]
     path = Path(item)
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, left_out)
     if not path.exists():
         raise FitError(f"{path}: there is no such file or folder; check the path")
     if path.name.endswith(GRAPH_SUFFIXES):
@@ -89,21 +104,23 @@ def _one(item):
     return [ModelSource(base_name(path.name), path)]
 
 
-def collect_models(models, shapes=None):
+def collect_models(models, shapes=None, left_out=None):
     """[ModelSource] of a folder, a JSONL file of benchmark graphs, a model file, a list of any of them (graphs as
     dictionaries too), or {name: path or bytes}. shapes: {"batch_size", "input_shapes"} for inputs that leave them open.
+    left_out: list that gets a line for each file of a folder that is no model, such as a package.json.
 
     Raises FitError: nothing there, or two models of one name.
     """
+    left_out = [] if left_out is None else left_out
     if isinstance(models, Mapping) and "ops" not in models:
         found = [
             ModelSource(str(name), bytes(item) if isinstance(item, bytearray) else item)
             for name, item in models.items()
         ]
     elif isinstance(models, (str, os.PathLike, bytes, Mapping, ModelSource)) or not isinstance(models, Iterable):
-        found = _one(models)
+        found = _one(models, left_out)
     else:
-        found = [source for item in models for source in _one(item)]
+        found = [source for item in models for source in _one(item, left_out)]
     if not found:
         raise FitError("models: none given; name a folder or files")
     seen, faults = {}, []

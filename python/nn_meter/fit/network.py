@@ -15,7 +15,7 @@ CLASSES = {
     "reduction": ("global-avgpool", "reduce", "softmax", "norm"),
     "gate": ("se",),
     "movement": ("concat", "split", "channelshuffle", "transpose", "pad", "resize", "gather"),
-    "elementwise": ("add", "mul", "elementwise", "bn", "relu", "hswish", "other"),
+    "elementwise": ("add", "mul", "elementwise", "bn", "relu", "hswish", "other", "rotary"),
 }
 OTHERS = "elementwise"  # the class of types that no class names
 

@@ -46,9 +46,9 @@ class Suggestion:
     left_out: list = field(default_factory=list)  # one line for each candidate that was not considered
 
 
-def _candidates(models, seed, families, shapes):
+def _candidates(models, seed, families, shapes, left_out):
     if models is not None:
-        return collect_models(models, shapes)
+        return collect_models(models, shapes, left_out)
     unknown = sorted(set(families or ()) - set(generator.FAMILIES))
     if unknown:
         raise FitError(f"no family '{unknown[0]}'; there are: {', '.join(generator.FAMILIES)}")
@@ -165,7 +165,8 @@ def suggest(
             f"{predictor.name}: is of kind {predictor.kind}, which cannot be calibrated; name another predictor"
         )
     shapes = {"batch_size": batch_size, "input_shapes": input_shapes}
-    sources = _candidates(models, seed, families, shapes)
+    no_models = []
+    sources = _candidates(models, seed, families, shapes, no_models)
     if len(sources) > MOST_CANDIDATES:
         sources = [sources[i] for i in np.linspace(0, len(sources) - 1, MOST_CANDIDATES).astype(int)]
     builder, sources, faults = _read(sources, predictor.rules, report)
@@ -193,5 +194,5 @@ def suggest(
         [sources[i].name for i in chosen],
         [float(totals[i]) for i in chosen],
         str(output) if output is not None else None,
-        faults,
+        no_models + faults,
     )

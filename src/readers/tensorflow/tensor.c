@@ -155,20 +155,28 @@ static nnm_status decode(tf_reader *reader, const raw_tensor *tensor, data_type 
   return damaged ? fail(reader, tensor, NNM_ERROR_FORMAT, "whose numbers are none") : NNM_OK;
 }
 
-/* The elements that are not written equal the last one that is; without any all are zero. */
+/* The elements that are not written equal the last one that is; without any all are zero. Room for each is made only
+ * where they differ: a frozen graph with its weights cut out has one number for megabytes. */
 static nnm_status take_numbers(tf_reader *reader, const raw_tensor *tensor, data_type type, nnm_constant *out) {
-  size_t most = tensor->elements < DECODED_ELEMENTS ? (size_t)tensor->elements : DECODED_ELEMENTS, count;
-  if (most < 2) most = 2; /* one that stands for all, and whether there are more */
-  unsigned char *bytes = nnm_arena_alloc(reader->graph_arena, most, type.size);
+  enum { ENOUGH = 2 }; /* to tell one that stands for all from more */
+  unsigned char first[ENOUGH * sizeof(uint64_t)] = {0}, *bytes;
+  size_t elements = (size_t)tensor->elements, count;
+  NNM_TRY(decode(reader, tensor, type, ENOUGH, first, &count));
+  if (count < ENOUGH || elements == 1) {
+    bytes = nnm_arena_copy(reader->graph_arena, first, 1, type.size);
+    if (!bytes) return nnm_fail_memory(reader->file.error);
+    out->bytes = bytes;
+    out->size = type.size;
+    out->splat = elements > 1;
+    return NNM_OK;
+  }
+  if (elements > DECODED_ELEMENTS) return NNM_OK;
+  bytes = nnm_arena_alloc(reader->graph_arena, elements, type.size);
   if (!bytes) return nnm_fail_memory(reader->file.error);
-  NNM_TRY(decode(reader, tensor, type, most, bytes, &count));
-  if (count > 1 && tensor->elements > DECODED_ELEMENTS) return NNM_OK;
+  NNM_TRY(decode(reader, tensor, type, elements, bytes, &count));
+  for (; count < elements; count++) memcpy(bytes + count * type.size, bytes + (count - 1) * type.size, type.size);
   out->bytes = bytes;
-  out->splat = count < 2 && tensor->elements > 1;
-  if (out->splat || count > (size_t)tensor->elements) count = 1;
-  for (; !out->splat && count && count < (size_t)tensor->elements; count++)
-    memcpy(bytes + count * type.size, bytes + (count - 1) * type.size, type.size);
-  out->size = (count ? count : 1) * type.size;
+  out->size = elements * type.size;
   return NNM_OK;
 }
 

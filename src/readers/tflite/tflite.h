@@ -6,6 +6,7 @@
  *   graph       subgraphs and operators, in the order of the file
  *   operators   the table of operators (operators.inc), and how options become attributes
  *   translate   operators that take more than that
+ *   stablehlo   the same for the operators of StableHLO
  *   control     operators that run another subgraph, and variables */
 #ifndef NNM_READERS_TFLITE_TFLITE_H
 #define NNM_READERS_TFLITE_TFLITE_H
@@ -130,7 +131,7 @@ bool nnm_tflite_constants(const tflite_node *x, size_t input, int64_t *values, s
 nnm_status nnm_tflite_put_int(tflite_node *x, const char *name, int64_t value);
 nnm_status nnm_tflite_put_float(tflite_node *x, const char *name, double value);
 nnm_status nnm_tflite_put_ints(tflite_node *x, const char *name, const int64_t *values, size_t count);
-nnm_status nnm_tflite_put_text(tflite_node *x, const char *name, const char *value); /* a literal */
+nnm_status nnm_tflite_put_text(tflite_node *x, const char *name, const char *value); /* lives as long as the graph */
 nnm_status nnm_tflite_put_block(tflite_node *x, const char *name, nnm_block_id block);
 /* Chooses which of the file's inputs the node reads, in which order; -1 leaves one out. */
 nnm_status nnm_tflite_take_inputs(tflite_node *x, const int *order, size_t count);
@@ -170,10 +171,19 @@ nnm_status nnm_tflite_clip_01(tflite_node *x);
 nnm_status nnm_tflite_select_rows(tflite_node *x);
 nnm_status nnm_tflite_lstm(tflite_node *x);
 nnm_status nnm_tflite_multinomial(tflite_node *x);
+
+/* ---- stablehlo.c */
+
 nnm_status nnm_tflite_hlo_clamp(tflite_node *x);
 nnm_status nnm_tflite_hlo_reshape(tflite_node *x);
 nnm_status nnm_tflite_hlo_slice(tflite_node *x);
 nnm_status nnm_tflite_hlo_transpose(tflite_node *x);
+nnm_status nnm_tflite_hlo_dynamic_slice(tflite_node *x);
+nnm_status nnm_tflite_hlo_pad(tflite_node *x);
+nnm_status nnm_tflite_hlo_reduce(tflite_node *x);
+nnm_status nnm_tflite_hlo_reduce_window(tflite_node *x);
+nnm_status nnm_tflite_hlo_dot_general(tflite_node *x);
+nnm_status nnm_tflite_hlo_convolution(tflite_node *x);
 
 /* ---- control.c */
 

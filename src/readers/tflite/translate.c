@@ -224,33 +224,3 @@ static nnm_status put_bounds(tflite_node *x, double low, double high) {
 }
 nnm_status nnm_tflite_clip_n1(tflite_node *x) { return put_bounds(x, -1, 1); }
 nnm_status nnm_tflite_clip_01(tflite_node *x) { return put_bounds(x, 0, 1); }
-
-/* ---- StableHLO */
-
-nnm_status nnm_tflite_hlo_clamp(tflite_node *x) { return nnm_tflite_take_inputs(x, (const int[]){1, 0, 2}, 3); }
-
-/* Only the output says which shape. */
-nnm_status nnm_tflite_hlo_reshape(tflite_node *x) {
-  const tflite_tensor *output = nnm_tflite_output(x, 0);
-  NNM_TRY(nnm_tflite_put_int(x, "allowzero", 1));
-  return output && output->rank >= 0 ? nnm_tflite_put_ints(x, "shape", output->dims, (size_t)output->rank) : NNM_OK;
-}
-
-static nnm_status put_longs(tflite_node *x, uint32_t field, const char *name) {
-  nnm_flat_vector option = nnm_flat_items(&x->options, field, 8);
-  int64_t values[NNM_LIMIT_RANK];
-  NNM_TRY(x->reader->file.status);
-  if (option.count > NNM_LIMIT_RANK)
-    return nnm_tflite_fail(x, NNM_ERROR_FORMAT, "has %zu numbers in an option; the file is damaged: fetch it again",
-                           option.count);
-  for (size_t i = 0; i < option.count; i++) values[i] = nnm_flat_item_i64(&option, i);
-  return option.count ? nnm_tflite_put_ints(x, name, values, option.count) : NNM_OK;
-}
-
-nnm_status nnm_tflite_hlo_transpose(tflite_node *x) { return put_longs(x, 0, "perm"); }
-
-nnm_status nnm_tflite_hlo_slice(tflite_node *x) {
-  NNM_TRY(put_longs(x, 0, "starts"));
-  NNM_TRY(put_longs(x, 1, "ends"));
-  return put_longs(x, 2, "steps");
-}

@@ -7,10 +7,10 @@ import pathlib
 import struct
 import sys
 
-HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE))
-from flatbuffer import Ints, flatbuffer, i8, i32, u8, u32, u64  # noqa: E402
-from schema import (  # noqa: E402
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "writers"))
+from flatbuffer import Ints, flatbuffer, i8, i32, i64, u8, u32, u64  # noqa: E402
+from tflite_file import (  # noqa: E402
     BOOL,
     HALF,
     INT8,
@@ -22,7 +22,9 @@ from schema import (  # noqa: E402
     SAME,
     VALID,
     Graph,
+    axes,
     depthwise,
+    hlo_convolution,
     pool,
     start,
     window,
@@ -269,6 +271,49 @@ def composite():
     return model.table()
 
 
+def stablehlo():
+    model, graph = start(1, 8, 6, 4)
+    bodies = {}
+    for index, kind in enumerate(("STABLEHLO_ADD", "STABLEHLO_MAXIMUM"), 1):
+        body = Graph(model)
+        body.input("a", [])
+        body.input("b", [])
+        body.op(kind, ["a", "b"], ["c"])
+        body.output("c")
+        bodies[kind] = i32(index)
+    graph.tensor("zero", [], buffer=model.buffer(bytes(4)))
+    # the weights in each layout that is known, grouped, and a transposed convolution, which stays what the file says
+    graph.weight("hwio", 3, 3, 4, 16)
+    graph.op("STABLEHLO_CONVOLUTION", ["x", "hwio"], ["plain"],
+             hlo_convolution("NHWC", "HWIO", (2, 1), (1, 1, 0, 2)))  # fmt: skip
+    graph.weight("ohwi", 16, 3, 3, 2)
+    graph.op("STABLEHLO_CONVOLUTION", ["x", "ohwi"], ["grouped"],
+             hlo_convolution("NHWC", "OHWI", groups=2, dilations=(2, 1)))  # fmt: skip
+    graph.weight("oihw", 5, 8, 3, 3)
+    graph.op("STABLEHLO_CONVOLUTION", ["x", "oihw"], ["first"], hlo_convolution("NCHW", "OIHW", (1, 1), (1, 1, 1, 1)))
+    graph.tensor("turned", [1, 15, 11, 16])
+    graph.op("STABLEHLO_CONVOLUTION", ["x", "hwio"], ["turned"], hlo_convolution("NHWC", "HWIO", turned=True))
+    graph.weight("matrix", 4, 10)
+    options = {0: axes(), 1: axes(), 2: axes(3), 3: axes(0)}
+    graph.op("STABLEHLO_DOT_GENERAL", ["x", "matrix"], ["dense"], options)
+    options = {0: axes(0, 1), 1: axes(0, 1), 2: axes(3), 3: axes(3)}
+    graph.op("STABLEHLO_DOT_GENERAL", ["x", "x"], ["scores"], options)
+    graph.op("STABLEHLO_REDUCE", ["x", "zero"], ["sum"], {0: axes(1, 2), 1: bodies["STABLEHLO_ADD"]})
+    graph.op("STABLEHLO_REDUCE", ["x", "zero"], ["largest"], {0: axes(3), 1: bodies["STABLEHLO_MAXIMUM"]})
+    options = {0: axes(1, 3, 2, 1), 1: axes(1, 2, 2, 1), 4: axes(0, 0, 1, 0, 0, 0, 0, 0)}
+    graph.op("STABLEHLO_REDUCE_WINDOW", ["x", "zero"], ["pooled"], {**options, 5: bodies["STABLEHLO_MAXIMUM"]})
+    options = {0: axes(0, 1, 0, 0), 1: axes(0, 2, 0, 0), 2: axes(0, 0, 0, 0)}
+    graph.op("STABLEHLO_PAD", ["x", "zero"], ["padded"], options)
+    graph.tensor("spread", [1, 15, 6, 4])
+    options = {0: axes(0, 0, 0, 0), 1: axes(0, 0, 0, 0), 2: axes(0, 1, 0, 0)}
+    graph.op("STABLEHLO_PAD", ["x", "zero"], ["spread"], options)
+    graph.op("STABLEHLO_DYNAMIC_SLICE", ["x", "zero", "zero", "zero", "zero"], ["cut"], {0: axes(1, 2, 3, 4)})
+    graph.op("STABLEHLO_SORT", ["x", "padded"], ["sorted", "along"], {0: i64(1)})
+    graph.output("plain", "grouped", "first", "turned", "dense", "scores", "sum", "largest", "pooled", "spread", "cut",
+                 "sorted", "along")  # fmt: skip
+    return model.table()
+
+
 def signatures():
     """The first of two signatures is the second subgraph."""
     model, graph = start(1, 4)
@@ -292,7 +337,20 @@ def custom():
     return model.table()
 
 
-for make in (network, names, stored, types, operators, recurrent, bodies, variables, composite, signatures, custom):
+for make in (
+    network,
+    names,
+    stored,
+    types,
+    operators,
+    recurrent,
+    bodies,
+    variables,
+    composite,
+    stablehlo,
+    signatures,
+    custom,
+):
     good(make.__name__, make())
 good("no_identifier", flatbuffer(network(), b"\0\0\0\0"))
 
@@ -517,6 +575,20 @@ def shared_name():
 
 bad("bomb_of_names", "LIMIT", "never ends", shared_name())
 bad("signature_outside", "FORMAT", "the first signature is subgraph 3", small() | {7: [{2: "s", 4: u32(3)}]})
+
+
+def product(**options):
+    model, graph = start(2, 3)
+    graph.op("STABLEHLO_DOT_GENERAL", ["x", "x"], ["y"], {int(key[1]): axes(*value) for key, value in options.items()})
+    graph.output("y")
+    return model.table()
+
+
+bad("product_axis", "FORMAT", "axes that its inputs do not have", product(_2=[2], _3=[0]))
+bad("product_axis_negative", "FORMAT", "axes that its inputs do not have", product(_2=[-1], _3=[0]))
+bad("product_axis_twice", "FORMAT", "axes that its inputs do not have", product(_0=[0], _1=[0], _2=[0], _3=[1]))
+bad("product_axes_uneven", "FORMAT", "axes that its inputs do not have", product(_2=[0, 1], _3=[0]))
+bad("product_axes_many", "FORMAT", "numbers in an option", product(_2=[0] * 40, _3=[0] * 40))
 
 lines = ["\t".join(row) for row in sorted(expected)]
 (HERE / "expected.tsv").write_text("\n".join(lines) + "\n")

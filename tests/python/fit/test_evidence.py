@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import shutil
 from pathlib import Path
 
 import nn_meter
@@ -144,9 +145,37 @@ def test_models_that_are_none(tmp_path):
     assert "cannot be read" in faults_of(collect_models, tmp_path / "g.jsonl.xz")[0]
 
 
-def test_two_files_of_one_name(tmp_path):
+def test_other_json_files_in_a_folder(tmp_path, graphs):
+    (tmp_path / "graph.json").write_text(json.dumps(graphs[0]))
+    (tmp_path / "package.json").write_text('{"name": "x", "version": "1.0"}')
+    (tmp_path / "settings.json").write_text("no JSON")
+    (tmp_path / "empty.json").write_bytes(b"")
+    shutil.copyfile(EXAMPLES / "nni" / "network.json", tmp_path / "nni.json")
+    left_out = []
+    sources = collect_models(tmp_path, left_out=left_out)
+    assert [source.name for source in sources] == ["graph", "nni"]
+    assert [nn_meter.detect_format(source.content) for source in sources] == ["benchmark", "nni-ir"]
+    assert len(left_out) == 3 and all("no model, so not used: " in line and "\n" not in line for line in left_out)
+    assert [Path(line.split(": ")[0]).name for line in left_out] == ["empty.json", "package.json", "settings.json"]
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "package.json").write_text('{"name": "x"}')
+    first, second = faults_of(collect_models, only)
+    assert "no model files in this folder" in first and "package.json: no model" in second
+
+
+def test_a_model_without_a_shape_asks_for_one(tmp_path):
+    shutil.copyfile(EXAMPLES / "nni" / "network.json", tmp_path / "nni.json")
+    (line,) = faults_of(put_together, tmp_path, {"nni": 2.0})
+    assert "nni.json: image: this input is of unknown rank; give its size, for example --input-shape image:" in line
+    sources = collect_models(tmp_path, {"input_shapes": {"image": (1, 3, 32, 32)}})
+    whole, empty = read_measurements({"nni": 2.0})
+    assert gather(sources, whole, [], RULES, empty).owners == ["nni"]
+
+
+def test_two_files_of_one_name(tmp_path, graphs):
     for name in ("a.onnx", "a.json", "b.onnx"):
-        (tmp_path / name).write_bytes(b"")
+        (tmp_path / name).write_text(json.dumps(graphs[0]))
     (line,) = faults_of(collect_models, tmp_path)
     assert "a.onnx: called 'a', as is" in line and "rename one" in line
 

@@ -2,7 +2,7 @@
 
 import struct
 
-from flatbuffer import Ints, Raw, i8, i32, u8, u32
+from flatbuffer import Ints, Raw, i8, i32, i64, u8, u32
 
 FLOAT, HALF, INT32, UINT8, INT64, TEXT, BOOL, INT8, RESOURCE = 0, 1, 2, 3, 4, 5, 6, 9, 13
 SAME, VALID = 0, 1
@@ -17,7 +17,9 @@ CODES = {
     "SELECT": 64, "SLICE": 65, "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "SHAPE": 77, "PACK": 83, "UNPACK": 88,
     "FILL": 94, "SPLIT_V": 102, "RANK": 110, "WHERE": 109, "QUANTIZE": 114, "IF": 118, "WHILE": 119,
     "NON_MAX_SUPPRESSION_V5": 121, "SCATTER_ND": 122, "DENSIFY": 124, "LOGICAL_AND": 86, "CALL_ONCE": 129,
-    "BROADCAST_TO": 130, "CONV_3D": 132, "BROADCAST_ARGS": 145, "VAR_HANDLE": 142, "READ_VARIABLE": 143,
+    "BROADCAST_TO": 130, "STABLEHLO_ADD": 163, "STABLEHLO_MAXIMUM": 166,
+    "STABLEHLO_CONVOLUTION": 171, "STABLEHLO_REDUCE": 174, "STABLEHLO_DYNAMIC_SLICE": 193, "STABLEHLO_PAD": 195,
+    "STABLEHLO_DOT_GENERAL": 197, "STABLEHLO_REDUCE_WINDOW": 198, "STABLEHLO_SORT": 199, "CONV_3D": 132, "BROADCAST_ARGS": 145, "VAR_HANDLE": 142, "READ_VARIABLE": 143,
     "ASSIGN_VARIABLE": 144, "STABLEHLO_TRANSPOSE": 202, "STABLEHLO_COMPOSITE": 206, "NEWER": 999,
 }  # fmt: skip
 # Types of the union that holds an operator's options; 128 and more: the second union.
@@ -26,7 +28,9 @@ OPTIONS = {
     "LSTM": 14, "MAX_POOL_2D": 5, "MUL": 21, "RESHAPE": 17, "SPACE_TO_DEPTH": 19, "SVDF": 6, "GATHER": 23, "MEAN": 27,
     "SQUEEZE": 30, "STRIDED_SLICE": 32, "BIDIRECTIONAL_SEQUENCE_RNN": 70, "BIDIRECTIONAL_SEQUENCE_LSTM": 69,
     "TRANSPOSE_CONV": 49, "PACK": 59, "UNPACK": 64, "IF": 92, "WHILE": 93, "CALL_ONCE": 103, "CONV_3D": 106,
-    "VAR_HANDLE": 111, "STABLEHLO_TRANSPOSE": 145, "STABLEHLO_COMPOSITE": 149,
+    "VAR_HANDLE": 111, "STABLEHLO_CONVOLUTION": 132, "STABLEHLO_REDUCE": 134, "STABLEHLO_DYNAMIC_SLICE": 137,
+    "STABLEHLO_PAD": 138, "STABLEHLO_DOT_GENERAL": 140, "STABLEHLO_REDUCE_WINDOW": 141, "STABLEHLO_SORT": 142,
+    "STABLEHLO_TRANSPOSE": 145, "STABLEHLO_COMPOSITE": 149,
 }  # fmt: skip
 
 
@@ -141,6 +145,20 @@ def window(padding, stride, activation=0, dilation=(1, 1)):
 def depthwise(padding, stride, activation=0, dilation=(1, 1)):
     return {0: i8(padding), 1: i32(stride[1]), 2: i32(stride[0]), 3: i32(2), 4: i8(activation), 5: i32(dilation[1]),
             6: i32(dilation[0])}  # fmt: skip
+
+
+def axes(*numbers):
+    """A list of StableHLO."""
+    return Ints(numbers, "q")
+
+
+def hlo_convolution(image, kernel, strides=(1, 1), padding=(0, 0, 0, 0), groups=1, dilations=(1, 1), turned=False):
+    """Options of STABLEHLO_CONVOLUTION. image: "NHWC" or another order, also of the output; kernel: "HWIO" and so on."""
+    spatial = [image.index(axis) for axis in "HW"]
+    return {0: axes(*strides), 1: axes(*padding), 2: axes(*((2, 2) if turned else (1, 1))), 3: axes(*dilations),
+            5: i64(image.index("N")), 6: i64(image.index("C")), 7: axes(*spatial), 8: i64(kernel.index("I")),
+            9: i64(kernel.index("O")), 10: axes(*[kernel.index(axis) for axis in "HW"]), 11: i64(image.index("N")),
+            12: i64(image.index("C")), 13: axes(*spatial), 14: i64(groups), 15: i64(1)}  # fmt: skip
 
 
 def pool(padding, stride, size, activation=0):

@@ -1,6 +1,6 @@
 """Writes FlatBuffers by hand, well-formed or not: what no library would write is what the reader has to survive.
 
-A table is a dict from field number to value. Values: numbers with their type (i8, u8, i32, u32, u64, f32), text, lists
+A table is a dict from field number to value. Values: numbers with their type (i8, u8, i32, i64, u32, u64, f32), text, lists
 of tables, of numbers of one type (ints), raw bytes, and tables. The same Python object in two places is written once
 and shared.
 """
@@ -25,6 +25,10 @@ def u8(value):
 
 def i32(value):
     return Number("i", value)
+
+
+def i64(value):
+    return Number("q", value)
 
 
 def u32(value):
@@ -54,11 +58,15 @@ class Raw:
 
 
 class Writer:
-    """Front to back, depth first, every object once; offsets are filled in when their target is written."""
+    """Front to back, depth first, every object once; offsets are filled in when their target is written.
 
-    def __init__(self, identifier):
+    share_layouts: tables of the same fields have one vtable, as other writers do it; else each has its own.
+    """
+
+    def __init__(self, identifier, share_layouts=False):
         self.out = bytearray(b"\0\0\0\0" + identifier)
         self.places = {}
+        self.layouts = {} if share_layouts else None
         self.kept = []  # so that ids stay those of living objects
 
     def pad(self, size, behind=0):
@@ -109,6 +117,19 @@ class Writer:
             self.point(place + 4 + 4 * index, item)
         return place
 
+    def layout(self, content):
+        """The place of a vtable; behind it a table can begin."""
+        known = self.layouts.get(content) if self.layouts is not None else None
+        if known is not None:
+            self.pad(8)
+            return known
+        self.pad(8, len(content))
+        place = len(self.out)
+        self.out += content
+        if self.layouts is not None:
+            self.layouts[content] = place
+        return place
+
     def table(self, value):
         fields = {field: item for field, item in value.items() if item is not None}
         count = max(fields, default=-1) + 1
@@ -121,9 +142,7 @@ class Writer:
             if not isinstance(item, Number):
                 pointers.append((4 + len(body), item))
             body += content
-        self.pad(8, 4 + 2 * count)
-        vtable = len(self.out)
-        self.out += struct.pack(f"<{2 + count}H", 4 + 2 * count, 4 + len(body), *offsets)
+        vtable = self.layout(struct.pack(f"<{2 + count}H", 4 + 2 * count, 4 + len(body), *offsets))
         place = self.places[id(value)] = len(self.out)
         self.out += struct.pack("<i", place - vtable) + body
         for offset, item in pointers:
@@ -131,7 +150,7 @@ class Writer:
         return place
 
 
-def flatbuffer(root, identifier=b"TFL3"):
-    writer = Writer(identifier)
+def flatbuffer(root, identifier=b"TFL3", share_layouts=False):
+    writer = Writer(identifier, share_layouts)
     writer.point(0, root)
     return bytes(writer.out)
