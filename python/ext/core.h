@@ -43,6 +43,9 @@ PyObject *core_raise_of_model(PyObject *object, const nnm_error *error);
 /* The list of predictors; home may be None. */
 PyObject *core_list_predictors(PyObject *module, PyObject *arguments, PyObject *keywords);
 
+/* search_sums of _core.pyi. */
+PyObject *core_search_sums(PyObject *module, PyObject *arguments);
+
 /* Tuple of texts. */
 PyObject *core_texts(const char *const *texts, size_t count);
 

@@ -83,6 +83,8 @@ static PyMethodDef functions[] = {
      "each its {\"predictor\": name, \"row\": features}, or null. Raises Error."},
     {"detect_format", detect_format, METH_O,
      "detect_format(path) -> str: the format of a model file, one of FORMATS, told from its content. Raises Error."},
+    {"search_sums", core_search_sums, METH_VARARGS,
+     "search_sums(candidates, sizes, costs, next, constant) -> float64 [candidate] as bytes: for nn_meter.search."},
     {"predictors", (PyCFunction)(void (*)(void))core_list_predictors, METH_VARARGS | METH_KEYWORDS,
      "predictors(home=None) -> list of (name, version, kind, origin, card): built in, then registered."},
     {NULL, NULL, 0, NULL},

@@ -53,7 +53,7 @@ _LATER = {
     "nnMeterPredictor": "predictor",
     "open_model": "models",
 }
-_PARTS = ("dataset", "fit", "ir_converter", "kernel_detector", "predictor", "utils")
+_PARTS = ("dataset", "fit", "ir_converter", "kernel_detector", "predictor", "search", "utils")
 
 __all__ = [
     "FEATURES",

@@ -187,3 +187,9 @@ def predictors(home: str | PathLike[str] | None = None) -> list[tuple[str, str, 
 def compat_rows(kernels: bytes, /) -> str:
     """kernels: a JSON list of nn-Meter 2.0's kernel dictionaries. JSON: for each its {"predictor": name, "row": features} as
     nn-Meter 2.0 makes them, or null where it makes none. Raises Error."""
+
+def search_sums(candidates: bytes, sizes: bytes, costs: bytes, next: bytes, constant: float, /) -> bytes:
+    """float64 [candidate]: constant plus the costs along each candidate's path. candidates: int32 [candidate, layer], the
+    choice in each layer; sizes: int32 [layer, 2], how many states and choices the layer has; costs: float64 and next: int32,
+    [state, choice] of one layer after the other; every path begins in state 0. Raises ValueError for arrays that do not fit
+    together, IndexError for a choice that there is not."""
