@@ -16,6 +16,7 @@ models of families left out to lie within it, from models that the figures are n
 """
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import sys
@@ -60,7 +61,8 @@ class Bench:
         measured = benchmark.read_latencies(shared / "bench" / "latency.csv")[device]
         graphs = shared / "bench" / "graphs.jsonl.xz"
         self.device = device
-        self.table = benchmark.kernel_table(graphs, measured, rules, options.build / f"{device}.table.npz")
+        self.build = options.build
+        self.table = benchmark.kernel_table(graphs, measured, rules, self.build / f"{device}.table.npz")
         self.latencies = np.array([measured[model] for model in self.table.models])
         self.families = np.array(self.table.families)
         folds = np.array([benchmark.fold_of(model) for model in self.table.models])
@@ -156,13 +158,37 @@ def doubt_figures(bench, network, evidence, aside, family):
     return found, needed
 
 
+def made_by(evidence, settings):
+    """A fingerprint of all that a training depends on."""
+    table, digest = evidence.table, hashlib.sha256(repr((settings, evidence.training.tolist())).encode())
+    for array in (table.values, table.work, table.type_of, table.rows, table.turns, evidence.latencies.numpy()):
+        digest.update(np.ascontiguousarray(array))
+    for source in ("training.py", "network.py", "ranges.py"):
+        digest.update((ROOT / "python" / "nn_meter" / "fit" / source).read_bytes())
+    return digest.hexdigest()
+
+
+def trained_without(bench, family, evidence):
+    """The network that never saw the family. It is kept in the build folder until what it is made by changes: most of the time
+    goes into these, and calibration is tried out on them."""
+    settings = bench.settings(epochs=LEFT_OUT_EPOCHS)
+    kept, key = bench.build / f"{bench.device}.without.{family}.pt", made_by(evidence, settings)
+    if kept.exists():
+        known = torch.load(kept, weights_only=False)
+        if known["made_by"] == key:
+            return known["network"]
+    network = training.fit(evidence, settings)
+    torch.save({"made_by": key, "network": network}, kept)
+    return network
+
+
 def left_out(bench, family):
     """Figures for a family that training never saw, and after ten of its models."""
     mine = bench.families == family
     rest, judged = bench.learned & ~mine, np.where(bench.judged & mine)[0]
     aside = np.where(rest & bench.for_interval)[0]
     evidence = training.Evidence(bench.table, bench.latencies, np.where(rest & ~bench.for_interval)[0])
-    network = training.fit(evidence, bench.settings(epochs=LEFT_OUT_EPOCHS))
+    network = trained_without(bench, family, evidence)
     before = figures(training.predict(network, evidence, judged), bench.latencies[judged])
     bounds, needed = doubt_figures(bench, network, evidence, aside, mine)
     loaded = predictor_file.Loaded(

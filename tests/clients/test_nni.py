@@ -1,0 +1,86 @@
+"""NNI 3.0's latency profiler, as PyPI has it, with our nn_meter in place of nn-Meter 2.0: three of its model spaces.
+
+Installs NNI and torch into a virtual environment of its own (.venv-nni); skipped, saying so, where they cannot be had.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DRIVER = Path(__file__).resolve().parent / "nni_profiler.py"
+FOLDER = ROOT / ".venv-nni"
+REFERENCE = ROOT / ".venv-nn-meter-2.0" / "bin" / "python"
+SHARED = Path(os.environ.get("NNM_SHARED") or ROOT.parent / "shared")
+OLD_PREDICTOR = SHARED / "legacy" / "k8_predictor"
+AT_LEAST_FASTER = 20  # than nn-Meter 2.0, on the same sub-modules in the same run
+
+ASK = """
+import json, sys, time
+from pathlib import Path
+import onnx, nn_meter
+models = [onnx.load(path) for path in sorted(Path(sys.argv[1]).glob("*.onnx"))]
+nn_meter.logger.setLevel("WARNING")
+predictor = {load}
+for model in models[:3]: predictor.predict(model, model_type="onnx")
+began = time.process_time()
+latencies = [float(predictor.predict(model, model_type="onnx")) for model in models]
+seconds = time.process_time() - began
+print(json.dumps({{"count": len(models), "seconds": seconds, "latencies": latencies}}), file=sys.stderr)
+"""
+OURS = 'nn_meter.load_latency_predictor("k8")'
+THEIRS = """nn_meter.nnMeterPredictor(*__import__("nn_meter.predictor.utils", fromlist=["x"]).loading_customized_predictor(
+    {"name": "k8", "package_location": sys.argv[2], "kernel_predictors": [p.stem for p in Path(sys.argv[2]).glob("*.pkl")]}))"""
+
+
+def run(python, *arguments, **environment):
+    done = subprocess.run(
+        [python, *arguments], capture_output=True, text=True, env={**os.environ, **environment}, timeout=900
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory):
+    setup = [ROOT / "tools" / "setup.sh"]
+    if subprocess.run([*setup, "venv", FOLDER.name, "tools/requirements/nni.txt"], cwd=ROOT).returncode:
+        pytest.skip("NNI 3.0 could not be had from PyPI: its profiler is not run")
+    assert subprocess.run([*setup, "package", FOLDER.name, "build-python"], cwd=ROOT).returncode == 0
+    return FOLDER / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory):
+    """Where sub-modules that the profiler asked about are kept."""
+    return tmp_path_factory.mktemp("asked")
+
+
+@pytest.mark.parametrize(("space", "least_questions"), [("resnet", 25), ("proxylessnas", 500), ("mobilenetv3", 200)])
+def test_the_profiler_works_on_a_space(python, asked, tmp_path, space, least_questions):
+    result = json.loads(run(python, DRIVER, space, asked, NN_METER_HOME=str(tmp_path)).stdout.splitlines()[-1])
+    assert result["nn_meter"].startswith("3.")
+    assert result["count"] >= least_questions
+    assert all(0.1 < latency < 10_000 for latency in result["latencies"])
+    assert len(set(result["latencies"])) > 5, "architectures differ in their latency"
+    print(f"{space}: {result['count']} sub-modules, {1e3 * result['seconds'] / result['count']:.2f} ms each")
+
+
+def test_how_much_faster_than_nn_meter_2_0(python, asked, tmp_path):
+    """The sub-modules that were just asked about, with the same predictor."""
+    if not REFERENCE.exists() or not OLD_PREDICTOR.exists():
+        pytest.skip("nn-Meter 2.0 or its predictor is not here: speed is not compared")
+    program = FOLDER / "bin" / "nn-meter"
+    environment = {"NN_METER_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    run(program, "import-predictor", OLD_PREDICTOR, "--name", "k8", **environment)
+    answers = {}
+    for who, interpreter, load in (("ours", python, OURS), ("theirs", REFERENCE, THEIRS)):
+        done = run(interpreter, "-c", ASK.format(load=load), asked, OLD_PREDICTOR, **environment)
+        answers[who] = json.loads(done.stderr.splitlines()[-1])
+    ratio = answers["theirs"]["seconds"] / answers["ours"]["seconds"]
+    print(f"{answers['ours']['count']} sub-modules: {ratio:.0f} times faster than nn-Meter 2.0", file=sys.stderr)
+    assert ratio > AT_LEAST_FASTER
