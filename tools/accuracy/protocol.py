@@ -8,7 +8,7 @@ All figures are on the fifth of the benchmark that nothing else looks at (benchm
 others. For each device and family: a predictor that never saw the family, then calibrated by ten of its models; and the
 shipped predictors calibrated to another device by 10, 30 and 100 models. Models to measure are drawn at random (the mean of
 DRAWS draws) or chosen as nn-meter fit --suggest chooses them. Families left out are trained with LEFT_OUT_EPOCHS, fewer than
-the shipped predictors are. Then for each device: how far single kernels differ when training starts from another seed, and
+the shipped predictors are; their other models also tell how far beyond the measured range a prediction is still right. Then for each device: how far single kernels differ when training starts from another seed, and
 how far the C library and torch differ. And how much an interval must widen outside of the measured range for nine of ten
 models of families left out to lie within it, from models that the figures are not made of: interval.DOUBT.
 
@@ -48,6 +48,10 @@ POOL = 1500  # models that --suggest may choose from
 LEFT_OUT_EPOCHS = 6
 CARRIED = 0.95  # share of all latency that the kernels carry whose spread is told
 COVERED = 0.9
+# How far beyond the measured range, as logarithms: inside, up to a factor of 1.1, 1.5, 2.2, and farther.
+EXCESS = (0.0, 0.0953, 0.4055, 0.7885)
+CARRIES = 0.02  # share of a model's latency from which on a kernel counts
+BARELY = 0.25  # what the C library's doubt begins with outside (src/predictors/network.c)
 MARGIN = 1.0  # percentage points: torch may sum in another order on another processor
 TRAINED_MARGIN = 3.0  # the same after a training, in which that adds up
 
@@ -163,9 +167,26 @@ def made_by(evidence, settings):
     table, digest = evidence.table, hashlib.sha256(repr((settings, evidence.training.tolist())).encode())
     for array in (table.values, table.work, table.type_of, table.rows, table.turns, evidence.latencies.numpy()):
         digest.update(np.ascontiguousarray(array))
-    for source in ("training.py", "network.py", "ranges.py"):
+    for source in ("training.py", "network.py"):
         digest.update((ROOT / "python" / "nn_meter" / "fit" / source).read_bytes())
     return digest.hexdigest()
+
+
+def excess_figures(bench, network, evidence, models):
+    """[[models, share within 10 %] for each of EXCESS]: how far beyond what was measured the farthest kernel of a model lies
+    that carries CARRIES of its latency. By the C library's doubt, when nothing outside is tolerated."""
+    loose = evidence.ranges.tolerance
+    evidence.ranges.tolerance = np.zeros_like(loose)
+    rows, doubts, constant = bench.table.estimate(bench.predictor(network, evidence))
+    evidence.ranges.tolerance = loose
+    table, totals = bench.table, bench.table.totals(rows, constant)
+    beyond = np.where(doubts > 0, doubts - BARELY, 0)[table.rows]
+    shares = (rows[table.rows] * table.turns) / totals[table.entry_model]
+    farthest = np.zeros(len(totals))
+    np.maximum.at(farthest, table.entry_model, np.where(shares >= CARRIES, beyond, 0))
+    right = np.abs(totals / bench.latencies - 1) <= 0.1
+    bins = np.searchsorted(EXCESS, farthest[models], side="left")
+    return [[int((bins == i).sum()), float(right[models][bins == i].sum())] for i in range(len(EXCESS) + 1)]
 
 
 def trained_without(bench, family, evidence):
@@ -196,7 +217,8 @@ def left_out(bench, family):
     )
     pool = bench.pool(bench.learned & mine)
     after = few_shot(loaded, bench, pool, judged, 10)
-    return {"before": before, "interval": bounds, "after_10": after, "needed": needed.tolist()}
+    beyond = excess_figures(bench, network, evidence, np.where(bench.learned & mine)[0])
+    return {"before": before, "interval": bounds, "after_10": after, "beyond": beyond, "needed": needed.tolist()}
 
 
 def agreement(bench):

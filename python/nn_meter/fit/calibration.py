@@ -2,7 +2,7 @@
 
 To first order the logarithm of a model's latency is linear in a few things that may differ on the new device: one factor for
 everything, one for each kernel type, the cost of each kind of work for each type, the last layers of the networks, the
-constant. Each is believed to be near where it is, so far as Spread says, and the measurements to be right within NOISE:
+constant. Each is believed to be near where it is, so far as Spread says, and the measurements to be right within noise_of():
 then the most probable change is the solution of one linear system of as many equations as there are measurements
 (Bayesian linear regression in its dual form). A few rounds of it (Gauss-Newton) take care of what is not linear.
 """
@@ -15,6 +15,10 @@ import torch
 from .network import WORK_TERMS
 
 NOISE = 0.01  # standard deviation of the logarithm of a measurement
+# A predictor that is right to within NEAR (root mean square of the logarithms) before anything is changed is most likely one
+# of the same device: then half of what is left is taken for noise of the measurements, up to MOST_NOISE.
+NEAR = 0.1
+MOST_NOISE = 0.04
 ROUNDS = 12
 HALVINGS = 8
 
@@ -152,6 +156,12 @@ def descend(response, measured, noise, vector):
     return vector
 
 
+def noise_of(predicted, measured):
+    """Standard deviation of the logarithm of a measurement, from what the predictor said before. Arrays of milliseconds."""
+    off = float(np.sqrt(np.mean(np.log(measured / predicted) ** 2)))
+    return min(max(NOISE, off / 2), MOST_NOISE) if off < NEAR else NOISE
+
+
 def scale_to_median(network, predicted, measured):
     """Everything times the median of measured / predicted."""
     factor = float(np.median(np.log(measured / predicted)))
@@ -160,13 +170,15 @@ def scale_to_median(network, predicted, measured):
         network.log_constant += factor
 
 
-def calibrate(network, evidence, predicted, reach, spread=None, noise=NOISE, report=None):
+def calibrate(network, evidence, predicted, reach, spread=None, noise=None, report=None):
     """Changes the network, whose inputs the evidence is normalised for, to fit evidence.training.
 
-    predicted: milliseconds of those models as the network says now; reach: reach.Reach of the network.
+    predicted: milliseconds of those models as the network says now; reach: reach.Reach of the network; noise: standard
+    deviation of the logarithm of a measurement, None: noise_of().
     report(share of the way, network) is called each round.
     """
     measured = evidence.latencies[evidence.training]
+    noise = noise_of(predicted, measured.numpy()) if noise is None else noise
     scale_to_median(network, predicted, measured.numpy())
     change = Change(network, reach, spread)
     response = Response(network, evidence, evidence.training, change)

@@ -6,8 +6,9 @@ import numpy as np
 
 
 def feature_tolerance(values):
-    """How far beyond what was measured a feature may lie: 5 % of its span, for logarithms at most a factor of 1.1."""
-    return min(0.05 * float(values.max() - values.min()), np.log(1.1))
+    """How far beyond what was measured a feature may lie: a tenth of its span, for logarithms at most a factor of 1.5. So far
+    models of families never seen are predicted as well as within the range (docs/accuracy.md)."""
+    return min(0.1 * float(values.max() - values.min()), np.log(1.5))
 
 
 @dataclass

@@ -38,7 +38,9 @@ class DescriptionChain:
     def prepare(block, shape, place):
         """The block at that input shape."""
         if not block or block[0][0] != "input":
-            raise fault(Error, "argument", f"{place}: a description begins with ['input', [], [height, width, channels]]")
+            raise fault(
+                Error, "argument", f"{place}: a description begins with ['input', [], [height, width, channels]]"
+            )
         return [["input", [], list(shape)], *block[1:]]
 
     @staticmethod

@@ -57,6 +57,15 @@ def test_nothing_changes_where_nothing_differs(table):
         assert torch.allclose(value, before[name], atol=1e-4, rtol=1e-4), name
 
 
+def test_noise_is_told_from_another_device():
+    measured = np.array([10.0, 20.0, 40.0, 80.0])
+    assert calibration.noise_of(measured, measured) == calibration.NOISE
+    assert calibration.noise_of(measured * [1.05, 0.95, 1.05, 0.95], measured) == pytest.approx(0.025, rel=0.05)
+    assert calibration.noise_of(measured * [1.09, 0.91, 1.09, 0.91], measured) == calibration.MOST_NOISE
+    assert calibration.noise_of(measured * 2, measured) == calibration.NOISE
+    assert calibration.noise_of(measured * [1.5, 0.7, 1.5, 0.7], measured) == calibration.NOISE
+
+
 def test_a_common_factor_is_found(table):
     network, evidence = device(table, {}, common=7.0)
     calibrated(network, evidence)
