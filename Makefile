@@ -14,7 +14,7 @@ SETUP := tools/setup.sh
 PROGRAM := $(BUILD)/nn-meter
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test bench accuracy python wheel train fuzz lint format docs doors examples install clean
+.PHONY: help run build test bench accuracy python wheel train fuzz lint format docs doors torchvision examples install clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -84,6 +84,15 @@ docs: build ## rewrite the generated regions of README.md and docs/
 doors: build ## the same networks through every door (Keras, torch; 20 minutes, 4 GB); writes docs/doors.md
 	@$(SETUP) venv .venv-doors tools/requirements/doors.txt
 	@python3 tools/doors.py --program $(PROGRAM) --python .venv-doors/bin/python --write docs/doors.md $(DOORS_OPTIONS)
+
+torchvision: build ## export torchvision's networks anew (torch; an hour, 8 GB); writes src/torchvision, docs/torchvision.md
+	@$(SETUP) packages build python
+	@$(SETUP) venv .venv-torchvision tools/requirements/torchvision.txt
+	@$(SETUP) package .venv-torchvision build-python
+	@ninja -C $(BUILD) --quiet tools/list_values
+	@.venv-torchvision/bin/python -W ignore tools/torchvision/make_graphs.py --build $(BUILD) $(TORCHVISION_OPTIONS)
+	@$(SETUP) package .venv-torchvision build-python
+	@.venv-torchvision/bin/python -m pytest -q -rs -p no:cacheprovider tests/python/package/test_torchvision.py
 
 examples: ## export the bundled models anew (torch)
 	@$(SETUP) venv .venv-fit tools/requirements/fit.txt

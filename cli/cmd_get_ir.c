@@ -29,16 +29,22 @@ static char *replace_suffix(const char *path, const char *suffix, const char *in
   return result;
 }
 
-static char *default_name(const char *path) {
+static char *default_name(const model_input *input) {
+  const char *path = input->path;
   static const char *const names[][2] = {{".pb", "_pb_ir.json"}, {".tflite", "_tflite_ir.json"}};
   const char *dot = strrchr(path, '.');
+  if (input->format && !strcmp(input->format, TORCHVISION)) {
+    char *name = malloc(strlen(path) + sizeof "_torchvision_ir.json");
+    if (name) strcat(strcpy(name, path), "_torchvision_ir.json");
+    return name;
+  }
   for (size_t i = 0; dot && i < sizeof names / sizeof names[0]; i++)
     if (!strcmp(dot, names[i][0])) return replace_suffix(path, names[i][0], names[i][1]);
   return replace_suffix(path, ".onnx", "_onnx_ir.json");
 }
 
 static char *output_name(const model_input *input, const char *wanted) {
-  char *name = wanted ? strdup(wanted) : default_name(input->path);
+  char *name = wanted ? strdup(wanted) : default_name(input);
   if (!name) return NULL;
   size_t length = strlen(name);
   if (!strcmp(name, "-") || (length >= 5 && !strcmp(name + length - 5, ".json"))) return name;

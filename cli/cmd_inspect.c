@@ -24,7 +24,7 @@ static nnm_status inspect_model(const inspect_run *inspection, const model_input
   loaded_model loaded = {.has_shapes = true};
   /* the graph is what was read: it can be looked at when shapes cannot be had */
   nnm_status status = inspection->stage == NNM_STAGE_GRAPH
-                          ? nnm_model_read_file(input->path, input->format, &loaded.model, error)
+                          ? read_input(input, &loaded.model, error)
                           : load_model(input, &inspection->shapes.options, &loaded, error);
   if (status != NNM_OK) return status;
   status = nnm_inspect(loaded.model, inspection->stage, inspection->predictor, &inspection->options,

@@ -32,6 +32,7 @@ int run_main(const cli_command *command, const cli_settings *settings) {
   if (settings->list_predictors) return list_predictors(settings->verbose);
   if (settings->list_kernels) return list_names("kernels", "Kernel", nnm_kernel_names());
   if (settings->list_operators) return list_names("operators", "Operator", nnm_operator_names());
+  if (settings->list_torchvision) return list_names("networks of torchvision", "Torchvision", nnm_torchvision_names());
   puts("(nn-Meter) please run \"nn-meter {positional argument} --help\" to see nn-meter guidance");
   return EXIT_ALL_WELL;
 }

@@ -33,7 +33,8 @@ enum { GROUP_MODEL = 1, GROUP_FORMAT = 2 };
    .group = GROUP_MODEL, .help = "models in nn-Meter's IR, or folders of *.json"},                                    \
   {.name = "nni-ir", .kind = OPTION_MANY, .target = TARGET(nni_ir), .value = "PATH", .hint = HINT_FILE,               \
    .group = GROUP_MODEL, .help = "models in NNI's graph IR (Retiarii), or folders of *.json"},                        \
-  REFUSED("torchvision", "this version reads model files; export the model first, with torch.onnx.export")
+  {.name = "torchvision", .kind = OPTION_MANY, .target = TARGET(torchvision), .value = "NAME", .hint = HINT_NETWORK,  \
+   .group = GROUP_MODEL, .help = "networks of torchvision, by name, without torch; nn-meter --list-torchvision lists them"}
 
 #define SHAPE_OPTIONS                                                                                                  \
   {.name = "batch-size", .kind = OPTION_NUMBER, .target = TARGET(batch_size), .value = "N", .least = 1,                \
@@ -60,6 +61,7 @@ static const cli_option main_options[] = {
     FLAG("list-predictors", 0, list_predictors, "list the latency predictors; with -v what each was made from"),
     FLAG("list-kernels", 0, list_kernels, "list the kernel types"),
     FLAG("list-operators", 0, list_operators, "list the operators"),
+    FLAG("list-torchvision", 0, list_torchvision, "list the networks of torchvision that --torchvision takes"),
     {0},
 };
 
@@ -108,6 +110,7 @@ static const cli_example predict_examples[] = {
     {"nn-meter predict --predictor cortexA76cpu_tflite21 --onnx model.onnx", "one model on one device"},
     {"nn-meter predict --predictor all --breakdown model.onnx", "every device, with a table of the kernels"},
     {"nn-meter predict --predictor cortexA76cpu_tflite21 --tensorflow frozen.pb saved_model/", "TensorFlow, without TensorFlow"},
+    {"nn-meter predict --predictor cortexA76cpu_tflite21 --torchvision resnet18 mobilenet_v2", "by name, without any file"},
     {"nn-meter predict --predictor adreno640gpu_tflite21 --onnx models/ --csv -o latencies.csv --jobs 4",
      "a folder of models into a table"},
     {"nn-meter predict --predictor myriadvpu_openvino2019r2 --input-shape 1x3x320x320 model.onnx",
@@ -122,7 +125,7 @@ static const cli_example predict_examples[] = {
 static const cli_option get_ir_options[] = {
     MODEL_OPTIONS,
     TEXT("output", 'o', output, "FILE", HINT_FILE,
-         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json, MODEL_pb_ir.json or MODEL_tflite_ir.json when "
+         "name of the file, \"-\" for standard output; MODEL_onnx_ir.json, MODEL_pb_ir.json, MODEL_tflite_ir.json or NAME_torchvision_ir.json when "
          "not given"),
     SHAPE_OPTIONS,
     COMMON_OPTIONS,

@@ -9,6 +9,10 @@
   "nn-meter --list-predictors 2>/dev/null | " \
   "sed -n 's/.*\\[Predictor\\] \\([A-Za-z0-9_.-]*\\): version=.*/\\1/p'; echo all"
 
+#define NETWORK_NAMES                          \
+  "nn-meter --list-torchvision 2>/dev/null | " \
+  "sed -n 's/.*\\[Torchvision\\] \\([a-z0-9_]*\\)$/\\1/p'"
+
 /* ------------------------------------------------------------------------------------------------ bash */
 
 static void bash_options(FILE *to, const cli_command *command) {
@@ -30,6 +34,8 @@ static void bash_values(FILE *to, const cli_command *command) {
       fputs("' -- \"$word\")); return ;;\n", to);
     } else if (option->hint == HINT_PREDICTOR) {
       fputs("COMPREPLY=($(compgen -W \"$(" PREDICTOR_NAMES ")\" -- \"$word\")); return ;;\n", to);
+    } else if (option->hint == HINT_NETWORK) {
+      fputs("COMPREPLY=($(compgen -W \"$(" NETWORK_NAMES ")\" -- \"$word\")); return ;;\n", to);
     } else if (option->hint == HINT_NONE) {
       fputs("return ;;\n", to);
     } else {
@@ -96,6 +102,8 @@ static void zsh_option(FILE *to, const cli_option *option) {
     fputc(')', to);
   } else if (option->value && option->hint == HINT_PREDICTOR) {
     fputs("_nn_meter_predictors", to);
+  } else if (option->value && option->hint == HINT_NETWORK) {
+    fputs("_nn_meter_networks", to);
   } else if (option->value && option->hint != HINT_NONE) {
     fputs("_files", to);
   }
@@ -121,6 +129,8 @@ static void zsh_arguments(FILE *to, const cli_command *command) {
 static void print_zsh(FILE *to) {
   fputs("#compdef nn-meter\n# zsh completion for nn-meter\n"
         "_nn_meter_predictors() {\n  local -a names\n  names=(${(f)\"$(" PREDICTOR_NAMES ")\"})\n"
+        "  compadd -a names\n}\n"
+        "_nn_meter_networks() {\n  local -a names\n  names=(${(f)\"$(" NETWORK_NAMES ")\"})\n"
         "  compadd -a names\n}\n_nn_meter_commands() {\n  local -a names\n  names=(\n",
         to);
   for (const cli_command *command = commands; command->name; command++) {
@@ -170,6 +180,9 @@ static void fish_option(FILE *to, const cli_command *command, const cli_option *
   } else if (option->value && option->hint == HINT_PREDICTOR) {
     fputs(" -a ", to);
     fish_text(to, "(" PREDICTOR_NAMES ")");
+  } else if (option->value && option->hint == HINT_NETWORK) {
+    fputs(" -a ", to);
+    fish_text(to, "(" NETWORK_NAMES ")");
   }
   fputs(" -d ", to);
   fish_text(to, option->help);

@@ -12,12 +12,12 @@
 
 /* The options that name models, in the order in which what they name is taken; files without one come last. */
 static const struct model_option {
-  const char *format, *suffix;
-  size_t target; /* offset in settings */
+  const char *format, *suffix; /* suffix NULL: what is named are no files */
+  size_t target;               /* offset in settings */
 } model_options[] = {
     {"onnx", ".onnx", offsetof(cli_settings, onnx)},       {"tensorflow", ".pb", offsetof(cli_settings, tensorflow)},
     {"tflite", ".tflite", offsetof(cli_settings, tflite)}, {"nnmeter-ir", ".json", offsetof(cli_settings, nnmeter_ir)},
-    {"nni-ir", ".json", offsetof(cli_settings, nni_ir)},
+    {"nni-ir", ".json", offsetof(cli_settings, nni_ir)},   {TORCHVISION, NULL, offsetof(cli_settings, torchvision)},
 };
 enum { MODEL_OPTIONS = sizeof model_options / sizeof model_options[0] };
 
@@ -61,7 +61,9 @@ static bool has_suffix(const char *name, const char *suffix) {
 static bool is_wanted(const char *name, const char *format) {
   if (name[0] == '.') return false;
   for (size_t i = 0; i < MODEL_OPTIONS; i++)
-    if ((!format || !strcmp(format, model_options[i].format)) && has_suffix(name, model_options[i].suffix)) return true;
+    if (model_options[i].suffix && (!format || !strcmp(format, model_options[i].format)) &&
+        has_suffix(name, model_options[i].suffix))
+      return true;
   return false;
 }
 
@@ -70,6 +72,7 @@ static void list_wanted(const char *format, char *text, size_t size) {
   size_t used = 0;
   for (size_t i = 0; i < MODEL_OPTIONS && used < size; i++) {
     const char *suffix = model_options[i].suffix;
+    if (!suffix) continue;
     if (format ? strcmp(format, model_options[i].format) : i && !strcmp(suffix, model_options[i - 1].suffix)) continue;
     used += (size_t)snprintf(text + used, size - used, "%s*%s", used ? ", " : "", suffix);
   }
@@ -133,7 +136,8 @@ static bool add_folder(model_inputs *inputs, const char *folder, const char *for
 static bool add_all(model_inputs *inputs, const text_list *paths, const char *format) {
   for (size_t i = 0; i < paths->count; i++) {
     const char *path = paths->items[i];
-    bool several = is_folder(path) && !is_saved_model(path);
+    bool is_name = format && !strcmp(format, TORCHVISION);
+    bool several = !is_name && is_folder(path) && !is_saved_model(path);
     if (several ? !add_folder(inputs, path, format) : !add_input(inputs, strdup(path), format, NULL)) return false;
   }
   return true;
@@ -149,6 +153,7 @@ bool collect_inputs(const cli_settings *settings, model_inputs *inputs) {
 
 bool spares_input(const char *output, const model_input *input) {
   struct stat written, read;
+  if (input->format && !strcmp(input->format, TORCHVISION)) return true;
   if (stat(output, &written) || stat(input->path, &read)) return true;
   if (written.st_dev != read.st_dev || written.st_ino != read.st_ino || !S_ISREG(read.st_mode)) return true;
   print_message(stderr, "error", output, "is the model itself; name another file with --output");

@@ -5,9 +5,12 @@
 #include "nnmeter/nnmeter.h"
 #include "options.h"
 
+/* The format of what --torchvision names. */
+#define TORCHVISION "torchvision"
+
 typedef struct model_input {
-  char *path;
-  const char *format; /* one of nnm_formats(), or NULL: by content */
+  char *path;         /* of TORCHVISION the name of a network */
+  const char *format; /* one of nnm_formats(), TORCHVISION, or NULL: by content */
   char *fault;        /* a folder that gives no models: why; else NULL */
 } model_input;
 

@@ -24,9 +24,11 @@ bool text_list_add(text_list *list, const char *text) {
 void settings_free(cli_settings *settings) {
   free(settings->files.items);
   free(settings->onnx.items);
+  free(settings->tensorflow.items);
   free(settings->tflite.items);
   free(settings->nnmeter_ir.items);
   free(settings->nni_ir.items);
+  free(settings->torchvision.items);
   free(settings->predictors.items);
   free(settings->input_shapes.items);
   free(settings->models.items);

@@ -22,9 +22,9 @@ typedef enum compat_choice { COMPAT_DEFAULT, COMPAT_NN_METER_2_0, COMPAT_OWN } c
 
 /* Everything the command line can say. */
 typedef struct cli_settings {
-  bool help, verbose, quiet, version, list_predictors, list_kernels, list_operators, manual;
+  bool help, verbose, quiet, version, list_predictors, list_kernels, list_operators, list_torchvision, manual;
   text_list files; /* arguments that are no options */
-  text_list onnx, tensorflow, tflite, nnmeter_ir, nni_ir, predictors, input_shapes, models;
+  text_list onnx, tensorflow, tflite, nnmeter_ir, nni_ir, torchvision, predictors, input_shapes, models;
   const char *predictor_version, *fusion_rules, *output, *name, *import_version;
   const char *latency, *kernels, *column, *from, *device;
   bool breakdown, json, jsonl, csv, strict, keep_going;
@@ -46,7 +46,7 @@ typedef enum option_kind {
   OPTION_REFUSED  /* understood, and refused with the help text as the reason */
 } option_kind;
 
-typedef enum value_hint { HINT_NONE, HINT_FILE, HINT_FOLDER, HINT_PREDICTOR } value_hint; /* for completion */
+typedef enum value_hint { HINT_NONE, HINT_FILE, HINT_FOLDER, HINT_PREDICTOR, HINT_NETWORK } value_hint; /* for completion */
 
 typedef struct cli_option {
   const char *name;  /* without the dashes */

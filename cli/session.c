@@ -79,9 +79,14 @@ nnm_predict_options predict_options_of(const cli_settings *settings) {
   return (nnm_predict_options){.compat = modes[settings->compat], .fusion_rules_path = settings->fusion_rules};
 }
 
+nnm_status read_input(const model_input *input, nnm_model **out, nnm_error *error) {
+  if (input->format && !strcmp(input->format, TORCHVISION)) return nnm_model_read_torchvision(input->path, out, error);
+  return nnm_model_read_file(input->path, input->format, out, error);
+}
+
 nnm_status load_model(const model_input *input, const nnm_shape_options *shapes, loaded_model *out, nnm_error *error) {
   nnm_model *model;
-  nnm_status status = nnm_model_read_file(input->path, input->format, &model, error);
+  nnm_status status = read_input(input, &model, error);
   if (status != NNM_OK) return status;
   status = nnm_model_infer_shapes(model, shapes, error);
   out->model = model;

@@ -23,6 +23,8 @@ typedef struct loaded_model {
   nnm_error shape_fault; /* when it has none */
 } loaded_model;
 
+/* As the file, or the network of torchvision, says; no shapes. */
+nnm_status read_input(const model_input *input, nnm_model **out, nnm_error *error);
 nnm_status load_model(const model_input *input, const nnm_shape_options *shapes, loaded_model *out, nnm_error *error);
 /* After a call on a loaded model that may need shapes: their fault, when it is what made the call fail. */
 nnm_status explain_shapes(const loaded_model *loaded, nnm_status status, nnm_error *error);

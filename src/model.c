@@ -84,12 +84,28 @@ nnm_status nnm_model_read_memory(const void *data, size_t size, const char *name
   return open_model(name, format, NULL, data, size, out, error);
 }
 
+nnm_status nnm_model_read_torchvision(const char *name, nnm_model **out, nnm_error *error) {
+  const nnm_torchvision_graph *network = nnm_find_torchvision(name, error);
+  unsigned char *bytes;
+  if (!network) return NNM_ERROR_NOT_FOUND;
+  NNM_TRY(nnm_fail_in_file(error, nnm_unpack_torchvision(network, &bytes, error), network->name));
+  nnm_status status = open_model(network->name, "onnx", NULL, bytes, network->size, out, error);
+  if (status != NNM_OK) {
+    free(bytes);
+    return status;
+  }
+  (*out)->unpacked = bytes;
+  (*out)->network = network;
+  return NNM_OK;
+}
+
 void nnm_model_free(nnm_model *model) {
   if (!model) return;
   nnm_shapes_free(model->shapes);
   nnm_graph_free(model->graph);
   nnm_ir_free(model->ir);
   nnm_unmap_file(&model->file);
+  free(model->unpacked);
   free(model->path);
   free(model);
 }
@@ -100,6 +116,16 @@ const char *nnm_model_format(const nnm_model *model) { return model->reader->nam
 nnm_status nnm_model_infer_shapes(nnm_model *model, const nnm_shape_options *options, nnm_error *error) {
   nnm_shapes_free(model->shapes);
   model->shapes = NULL;
+  /* a network of torchvision knows its size where the graph leaves it open */
+  int64_t dims[NNM_TORCHVISION_RANK];
+  nnm_input_shape own = {.dims = dims};
+  nnm_shape_options completed = {.input_shapes = &own, .input_shape_count = 1};
+  if (model->network && model->network->rank && !(options && options->input_shape_count)) {
+    own.rank = model->network->rank;
+    memcpy(dims, model->network->dims, own.rank * sizeof *dims);
+    if (options && options->batch_size) dims[0] = completed.batch_size = options->batch_size;
+    options = &completed;
+  }
   nnm_status status = nnm_infer_graph_shapes(model->graph, options, &model->shapes, error);
   return nnm_fail_in_file(error, status, model->path);
 }

@@ -6,9 +6,12 @@
 #include "ir/ir.h"
 #include "readers/reader.h"
 #include "shapes/shapes.h"
+#include "torchvision/torchvision.h"
 
 struct nnm_model {
   nnm_mapped_file file; /* empty when read from memory */
+  unsigned char *unpacked; /* the bytes of one of torchvision's networks; else NULL */
+  const nnm_torchvision_graph *network; /* its row; else NULL */
   char *path, *name;
   const nnm_reader *reader;
   nnm_graph *graph;

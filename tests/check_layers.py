@@ -25,6 +25,7 @@ ALLOWED = {
     "features": [*CORE, "kernels"],
     "predictors": [*CORE, "kernels", "compat", "features"],
     "report": [*CORE, "kernels", "compat", "features"],
+    "torchvision": ["base"],
 }
 PUBLIC_ONLY = ["cli", "bench", "examples"]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

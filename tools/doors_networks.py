@@ -13,6 +13,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from torchvision_import import import_torchvision
+
 SEED = 1
 OPSET = 18
 
@@ -83,22 +85,6 @@ def keras_doors(network, folder):
 
 
 # ------------------------------------------------------------------- torch
-
-
-def import_torchvision():
-    """torchvision's wheel may be built for another torch: then its compiled part does not load, and the import stops at
-    the operators that it should have declared. Declaring them here is enough for the networks, which use none."""
-    import torch
-
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        try:
-            library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-        except RuntimeError:  # it did load
-            pass
-    import torchvision
-
-    return torchvision
 
 
 def torch_doors(network, folder):

@@ -81,6 +81,15 @@ NNM_API nnm_status nnm_model_read_file(const char *path, const char *format, nnm
 NNM_API nnm_status nnm_model_read_memory(const void *data, size_t size, const char *name, const char *format,
                                          nnm_model **out, nnm_error *error);
 
+/* One of torchvision's networks, by its name there ("resnet18", in any case), from the graphs that the library carries:
+ * no file, no torch. The name is the model's name, "onnx" its format. Its input has the size at which torchvision gives the
+ * network's figures, 1x3x224x224 for most, unless nnm_model_infer_shapes is told another; where the network allows no
+ * other size that is an error. NNM_ERROR_NOT_FOUND proposes similar names. */
+NNM_API nnm_status nnm_model_read_torchvision(const char *name, nnm_model **out, nnm_error *error);
+
+/* The names it takes, sorted, NULL-terminated. */
+NNM_API const char *const *nnm_torchvision_names(void);
+
 NNM_API void nnm_model_free(nnm_model *model);
 NNM_API const char *nnm_model_name(const nnm_model *model);   /* base name of the file */
 NNM_API const char *nnm_model_format(const nnm_model *model); /* one of nnm_formats() */

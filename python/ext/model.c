@@ -101,7 +101,9 @@ typedef struct model_source {
 /* A document of nn-Meter's IR says its shapes itself: what nn-Meter 2.0 made of it is also known where they are wrong. */
 static nnm_status read_model(const model_source *source, nnm_model **out, bool *has_shapes, nnm_error *error) {
   nnm_model *model;
+  bool is_network = !source->data && source->format && !strcmp(source->format, "torchvision");
   NNM_TRY(source->data ? nnm_model_read_memory(source->data, source->size, source->path, source->format, &model, error)
+          : is_network ? nnm_model_read_torchvision(source->path, &model, error)
                        : nnm_model_read_file(source->path, source->format, &model, error));
   nnm_status status = nnm_model_infer_shapes(model, &source->options, error);
   *has_shapes = status == NNM_OK;
@@ -277,7 +279,7 @@ PyObject *core_make_model_type(void) {
       {Py_tp_doc, "Model(source, name=None, format=None, batch_size=0, input_shapes=None)\n--\n\n"
                   "Reads a model and infers its shapes; weights are skipped in place.\n\n"
                   "source: a path, or the bytes of a file, which `name` then stands for in messages.\n"
-                  "format: one of FORMATS; None tells it from the content.\n"
+                  "format: one of FORMATS; None tells it from the content. \"torchvision\": source is one of TORCHVISION.\n"
                   "batch_size: first dimension of inputs that leave it open; 0 when not given.\n"
                   "input_shapes: {input name: dimensions}; the name \"\" means the only input.\n"
                   "Raises Error."},

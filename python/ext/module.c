@@ -29,8 +29,7 @@ static PyObject *kernel_type_names(void) {
   return core_texts(names, NNM_KERNEL_TYPE_COUNT);
 }
 
-static PyObject *format_names(void) {
-  const char *const *names = nnm_formats();
+static PyObject *texts_up_to_null(const char *const *names) {
   size_t count = 0;
   while (names[count]) count++;
   return core_texts(names, count);
@@ -106,7 +105,8 @@ PyMODINIT_FUNC PyInit__core(void) {
                   add(module, "Predictor", core_make_predictor_type()) &&
                   add(module, "FEATURES", core_texts(nnm_feature_names, NNM_FEATURE_COUNT)) &&
                   add(module, "WORK", core_texts(nnm_work_names, NNM_WORK_COUNT)) &&
-                  add(module, "KERNEL_TYPES", kernel_type_names()) && add(module, "FORMATS", format_names()) &&
+                  add(module, "KERNEL_TYPES", kernel_type_names()) && add(module, "FORMATS", texts_up_to_null(nnm_formats())) &&
+                  add(module, "TORCHVISION", texts_up_to_null(nnm_torchvision_names())) &&
                   add(module, "VERSION", PyUnicode_FromString(nnm_version()));
   if (complete) return module;
   Py_DECREF(module);

@@ -12,6 +12,8 @@ KERNEL_TYPES: tuple[str, ...]
 """Names of the kernel types, in the order of their numbers."""
 FORMATS: tuple[str, ...]
 """The model formats that can be read."""
+TORCHVISION: tuple[str, ...]
+"""The networks of torchvision whose graphs the library carries, by name."""
 VERSION: str
 
 class Error(Exception):
@@ -65,7 +67,7 @@ class Model:
     predicted with what nn-Meter 2.0 made of it.)
 
     source: a path, or the bytes of a file, which `name` then stands for in messages.
-    format: one of FORMATS; None tells it from the content.
+    format: one of FORMATS; None tells it from the content. "torchvision": source is one of TORCHVISION.
     batch_size: first dimension of inputs that leave it open; 0 when not given.
     input_shapes: {input name: dimensions}; the name "" means the only input. Raises Error.
     """

@@ -66,9 +66,34 @@ def _of_nni_ir(model, input_shape, apply_nni):
     return Model(model, name, "nni-ir", input_shapes={"": tuple(input_shape)})
 
 
+def _shapes_of_network(input_shape):
+    """For a network by name: the shape of its one input, where it is not its own."""
+    if input_shape is None or input_shape is INPUT_SHAPE:  # not given
+        return None
+    if len(input_shape) == 1 and not isinstance(input_shape[0], int):  # a tuple of one shape
+        input_shape = input_shape[0]
+    return {"": tuple(input_shape)}
+
+
+def _of_torchvision(name, input_shape, apply_nni):
+    """From the library's own graphs; what these do not have, from torchvision where that is installed."""
+    try:
+        return Model(name, None, "torchvision", input_shapes=_shapes_of_network(input_shape))
+    except Error as error:
+        from .torch_models import torchvision_model
+
+        try:
+            network = torchvision_model(name)
+        except Error:
+            raise error from None
+    return _of_torch(network, input_shape, apply_nni)
+
+
 def _of_torch(model, input_shape, apply_nni):
     from .torch_models import onnx_of
 
+    if isinstance(model, str):
+        return _of_torchvision(model, input_shape, apply_nni)
     if apply_nni:
         logger.info(
             "apply_nni: NNI is not needed any more; the model is exported by torch itself, which gives the same kernels"
@@ -89,6 +114,7 @@ MODEL_TYPES = {
     # beyond nn-Meter 2.0
     "tensorflow": _of_frozen_graph,
     "tflite": _of_tflite,
+    "torchvision": _of_torchvision,
     **{name: _of_anything for name in FORMATS if name not in ("onnx", "nnmeter-ir", "nni-ir", "tensorflow", "tflite")},
     None: _of_anything,
 }
@@ -97,10 +123,11 @@ MODEL_TYPES = {
 def open_model(model, model_type=None, input_shape=INPUT_SHAPE, apply_nni=False):
     """An nn_meter.Model.
 
-    model: a path, bytes, an nn_meter.Model, or an object: onnx.ModelProto, torch.nn.Module, torch.export.ExportedProgram,
+    model: a path, bytes, an nn_meter.Model, the name of a network of torchvision, or an object: onnx.ModelProto, torch.nn.Module, torch.export.ExportedProgram,
         an NNI model or its dictionary, a dictionary of nn-Meter's IR.
     model_type: a key of MODEL_TYPES; None tells it from the content.
-    input_shape: for torch, one shape, several, or the inputs themselves; for files, only where they leave it open.
+    input_shape: for torch, one shape, several, or the inputs themselves; for files, only where they leave it open; for
+        networks of torchvision by name, when it is INPUT_SHAPE itself, the network's own.
 
     Raises nn_meter.Error; UnsupportedModelType (a ValueError as well) for other model types.
     """

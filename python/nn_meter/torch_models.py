@@ -1,6 +1,7 @@
 """Modules of torch as ONNX, in memory and without their weights."""
 
 import contextlib
+import inspect
 import io
 import logging
 import re
@@ -18,6 +19,27 @@ def _torch():
             MissingPackage, "unsupported", "torch is not installed; pip install torch, or give an ONNX file"
         ) from None
     return torch
+
+
+def torchvision_model(name):
+    """A network of torchvision by name, with random weights. Raises nn_meter.Error when torchvision is not installed, does
+    not load beside this torch, or has no such network."""
+    _torch()
+    try:
+        from torchvision import models
+    except Exception as error:  # a torchvision for another torch fails with any of several errors
+        raise fault(
+            MissingPackage,
+            "unsupported",
+            f"torchvision cannot be imported: {_first_sentence(error)}; pip install torchvision, or give one of "
+            "nn_meter.TORCHVISION, which need none",
+        ) from None
+    try:
+        builder = models.get_model_builder(name)
+    except ValueError:
+        raise fault(Error, "not found", f"torchvision has no network called {name!r}") from None
+    takes = inspect.signature(builder).parameters
+    return builder(**{option: None for option in ("weights", "weights_backbone") if option in takes})
 
 
 def _is_shape(value):
@@ -68,11 +90,21 @@ def _as_deployed(torch, module):
             part.training = training
 
 
-def _traced(torch, module, inputs):
+def _traced(torch, module, inputs, **options):
     """By running the module once."""
     buffer = io.BytesIO()
-    torch.onnx.export(module, inputs, buffer, export_params=False, dynamo=False)
+    torch.onnx.export(module, inputs, buffer, **{"export_params": False, "dynamo": False, **options})
     return buffer.getvalue()
+
+
+def traced_onnx(module, inputs, **options):
+    """What onnx_of() makes of a torch.nn.Module by its first exporter; options: more arguments of torch.onnx.export.
+
+    Raises whatever torch raises.
+    """
+    torch = _torch()
+    with _as_deployed(torch, module), _silence(), torch.no_grad():
+        return _traced(torch, module, inputs, **options)
 
 
 def _captured(torch, module, inputs):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the assembler file that puts predictor files into the library, and the list of them for built_in.c.
+"""Writes the assembler file that puts files into the library, and the list of them for C.
 
-usage: embed.py OUTPUT.S OUTPUT.inc [PREDICTOR_FILE ...]
+usage: embed.py OUTPUT.S OUTPUT.inc [PREDICTOR_FILE ...]             rows NNM_BUILT_IN(symbol, size)
+       embed.py OUTPUT.S OUTPUT.inc --symbol NAME FILE               a row NNM_EMBEDDED(NAME, size)
 """
 
 import os
@@ -34,11 +35,14 @@ TAIL = """\
 
 
 def main(assembler, listing, *paths):
+    macro, name = "NNM_BUILT_IN", "nnm_built_in_{}"
+    if paths[:1] == ("--symbol",):
+        macro, name, paths = "NNM_EMBEDDED", paths[1], paths[2:]
     entries, rows = [], []
     for number, path in enumerate(paths):
-        symbol = f"nnm_built_in_{number}"
+        symbol = name.format(number)
         entries.append(ENTRY.format(symbol=symbol, path=os.path.abspath(path)))
-        rows.append(f"NNM_BUILT_IN({symbol}, {os.path.getsize(path)})\n")
+        rows.append(f"{macro}({symbol}, {os.path.getsize(path)})\n")
     with open(assembler, "w", encoding="utf-8") as file:
         file.write(HEAD + "".join(entries) + TAIL)
     with open(listing, "w", encoding="utf-8") as file:

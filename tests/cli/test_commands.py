@@ -51,6 +51,7 @@ def test_damaged_predictors_are_left_out_of_all(run, place):
     [
         ("--list-kernels", "kernels", "Kernel", "conv"),
         ("--list-operators", "operators", "Operator", "Conv"),
+        ("--list-torchvision", "networks of torchvision", "Torchvision", "resnet18"),
     ],
 )
 def test_lists(run, option, heading, kind, one):
@@ -121,6 +122,8 @@ WRONG = [
     ["predict", "--predictor", "tiny", "--input-shape", "1x0x3", "net.onnx"],
     ["predict", "--tensorflow", "net.pb"],
     ["predict", "--torchvision", "resnet18"],
+    ["predict", "--predictor", "tiny", "--torchvision"],
+    ["predict", "--predictor", "tiny", "--torchvision", "resnet18", "--onnx", "net.onnx"],
     ["predict", "-Z"],
     ["get_ir"],
     ["get_ir", "net.onnx", "open.onnx"],

@@ -22,10 +22,6 @@ def model_file_to_graph(filename: str, model_type: str, input_shape=INPUT_SHAPE,
                 return json.load(file)
         except (OSError, ValueError) as error:
             raise fault(Error, "io", f"{filename}: cannot be read: {error}; check the path") from None
-    if model_type == "torch":
-        from ..torch_models import torchvision_model
-
-        return torch_model_to_graph(torchvision_model(filename), input_shape, apply_nni)
     return _graph_of(filename, model_type, input_shape, apply_nni)
 
 

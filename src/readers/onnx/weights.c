@@ -3,7 +3,7 @@
  * A graph input counts as a weight when its shape is fully declared, it is no output, and
  *   1. everything that reads it does so through a port that takes weights in every network (the filter of a Conv, the
  *      scale of a BatchNormalization ...), or
- *   2. it is called as PyTorch calls parameters ("encoder.0.in_proj_weight"), or
+ *   2. it is called as PyTorch calls parameters ("encoder.0.in_proj_weight", "class_token"), or
  *   3. everything that reads it does so through such a port or one that often takes weights (an operand of Add, the
  *      second matrix of a MatMul, the table of a Gather ...), and it stands behind an input that is a weight by 1 or 2:
  *      exporters list the data first.
@@ -57,9 +57,15 @@ static const weight_ports weight_port_table[] = {
 };
 enum { WEIGHT_PORT_ROWS = sizeof weight_port_table / sizeof weight_port_table[0] };
 
-/* Whether the part of the name behind its last dot, which must be there, contains a word. */
+/* Whether the part of the name behind its last dot contains a word. The dot must be there, for data may be called so as
+ * well, but not for what transformers put before their tokens: that stands in front of all other parameters. */
 static bool is_named_like_weight(const nnm_wire_field *name) {
   static const char *const words[] = {"weight", "bias", "running_mean", "running_var"};
+  static const char *const tokens[] = {"class_token", "cls_token", "pos_embed"};
+  for (size_t t = 0; t < sizeof tokens / sizeof tokens[0]; t++) {
+    size_t length = strlen(tokens[t]);
+    if (name->size >= length && !memcmp(name->bytes, tokens[t], length)) return true;
+  }
   size_t start = name->size;
   while (start > 0 && name->bytes[start - 1] != '.') start--;
   for (size_t w = 0; start > 0 && w < sizeof words / sizeof words[0]; w++) {

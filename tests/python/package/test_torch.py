@@ -51,6 +51,23 @@ def test_as_the_exported_file(predictor, tmp_path):
     assert predictor.predict(small(), "torch", input_shape=(1, 3, 64, 64)) == predictor.predict(path, "onnx")
 
 
+class ClassToken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.class_token = nn.Parameter(torch.rand(1, 1, 64))
+        self.layer = nn.Linear(64, 64)
+
+    def forward(self, x):
+        return self.layer(torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1))
+
+
+def test_a_class_token_is_no_input(predictor, tmp_path):
+    """Without its weights the file has the token in the place of data; with them it is a weight."""
+    path = tmp_path / "token.onnx"
+    torch.onnx.export(ClassToken().eval(), (torch.zeros(1, 49, 64),), path, dynamo=False)
+    assert predictor.predict(ClassToken(), "torch", input_shape=(1, 49, 64)) == predictor.predict(path, "onnx")
+
+
 def test_the_shape_counts(predictor):
     model = small()
     large = predictor.predict(model, "torch")
