@@ -111,8 +111,10 @@ typedef struct nnm_predictor_info {
 
 typedef struct nnm_predictor_list nnm_predictor_list;
 
-/* Built-in predictors, then those registered under home (NULL: NN_METER_HOME, else ~/.nn_meter), by name and version.
- * A damaged registered file is listed with its fault as the card. */
+/* Built-in predictors, then those that are registered or fetched under home, by name and version: predictor files, the
+ * entries of nn-Meter 2.0's config/predictors.yaml, and fetched folders (docs/registry.md). What cannot be used is listed
+ * with its fault as the card, "damaged" as its kind. home NULL, here and below: the first of NN_METER_HOME, ~/.nn_meter
+ * where it is there, XDG_DATA_HOME/nn_meter where that is set, ~/.nn_meter. */
 NNM_API nnm_status nnm_predictor_list_create(const char *home, nnm_predictor_list **out, nnm_error *error);
 NNM_API size_t nnm_predictor_list_count(const nnm_predictor_list *list);
 NNM_API const nnm_predictor_info *nnm_predictor_list_at(const nnm_predictor_list *list, size_t index);
@@ -123,6 +125,18 @@ NNM_API nnm_status nnm_predictor_open(const char *name, const char *version, con
                                       nnm_error *error);
 NNM_API const nnm_predictor_info *nnm_predictor_get_info(const nnm_predictor *predictor);
 NNM_API void nnm_predictor_free(nnm_predictor *predictor);
+
+/* Registers under home what path describes: a YAML file as nn-Meter 2.0 takes it (name, version, package_location, ...),
+ * whose predictor stays where it is, or a predictor file (.nnmeter), which is copied. It is opened once to see that it can
+ * be used. A name and version can be registered once. *name_out (may be NULL) is its name; free with nnm_free. */
+NNM_API nnm_status nnm_predictor_register(const char *path, const char *home, char **name_out, nnm_error *error);
+
+/* Removes what is registered or imported as NAME: its entries in predictors.yaml and the files under home. version NULL:
+ * all versions. Pickles, predictor files elsewhere, and folders that were fetched stay. NNM_ERROR_NOT_FOUND when nothing
+ * has that name, NNM_ERROR_ARGUMENT when it is no predictor of the kind that can be removed. *removed_out (may be NULL):
+ * how many were removed. */
+NNM_API nnm_status nnm_predictor_unregister(const char *name, const char *version, const char *home,
+                                            size_t *removed_out, nnm_error *error);
 
 /* Reads a folder of nn-Meter 2.0's scikit-learn pickles (executing nothing) and its fusion_rules.json, and registers it
  * under home as NAME, version VERSION. On success *path_out (may be NULL) is the written file; free with nnm_free. */

@@ -22,6 +22,9 @@ enum {
   NNM_LIMIT_KERNEL_MEMBERS = 4096,       /* nodes in one kernel */
   NNM_LIMIT_PICKLE_OPERATIONS = 4 << 20, /* steps of one pickle; a forest of 1000 trees takes 130,000 */
   NNM_LIMIT_PICKLE_STACK = 1 << 20,      /* values on a pickle's stack */
+  NNM_LIMIT_YAML_BYTES = 1 << 20,        /* one YAML document; an entry of predictors.yaml has 500 */
+  NNM_LIMIT_YAML_NODES = 1 << 16,        /* scalars, lists and mappings of one YAML document */
+  NNM_LIMIT_YAML_DEPTH = 32,             /* lists and mappings inside each other */
   NNM_LIMIT_NOTES = 200                  /* notes of one result; more are counted, not listed */
 };
 

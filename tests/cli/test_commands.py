@@ -73,7 +73,7 @@ def test_no_command(run):
     assert result.stdout == ('(nn-Meter) please run "nn-meter {positional argument} --help" to see nn-meter guidance\n')
 
 
-COMMANDS = ["predict", "get_ir", "inspect", "fit", "import-predictor", "completion", "help"]
+COMMANDS = ["predict", "get_ir", "inspect", "fit", "import-predictor", "register", "unregister", "completion", "help"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

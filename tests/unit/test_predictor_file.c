@@ -313,10 +313,25 @@ static void test_homes(void **state) {
   free(folder);
   setenv("NN_METER_HOME", "", 1);
   setenv("HOME", "/me", 1);
+  unsetenv("XDG_DATA_HOME");
   assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
   assert_string_equal(folder, "/me/.nn_meter/predictors");
   free(folder);
+  setenv("XDG_DATA_HOME", "relative", 1); /* counts for nothing */
+  assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
+  assert_string_equal(folder, "/me/.nn_meter/predictors");
+  free(folder);
+  setenv("XDG_DATA_HOME", "/data", 1);
+  assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
+  assert_string_equal(folder, "/data/nn_meter/predictors");
+  free(folder);
+  setenv("HOME", home, 1); /* a folder of nn-Meter 2.0 that is there stays in use */
+  mkdir(in_home(".nn_meter"), 0755);
+  assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
+  assert_string_equal(folder, in_home(".nn_meter/predictors"));
+  free(folder);
   unsetenv("HOME");
+  unsetenv("XDG_DATA_HOME");
   assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
   assert_null(folder);
 }
@@ -363,7 +378,7 @@ static void test_import(void **state) {
   assert_true(nnm_fusion_rules_allow(predictor->rules, "conv", "relu"));
   nnm_predictor_free(predictor);
   expect_message(import_folder("PHONE", "2"), NNM_ERROR_ARGUMENT, "has a version 2.0 already");
-  assert_non_null(strstr(error.message, "remove that file to replace it"));
+  assert_non_null(strstr(error.message, "remove that one with nn-meter unregister"));
   assert_int_equal(import_folder("phone", "2.1"), NNM_OK);
 }
 
@@ -451,7 +466,7 @@ int main(void) {
       IN_HOME(test_import),
       IN_HOME(test_import_refusals),
       IN_HOME(test_failing_allocations),
-      cmocka_unit_test(test_homes), /* last: it changes the environment */
+      cmocka_unit_test_setup_teardown(test_homes, make_home, remove_home), /* last: it changes the environment */
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
