@@ -190,6 +190,27 @@ static const cli_example register_examples[] = {
     {0},
 };
 
+static const cli_option fetch_options[] = {
+    TEXT("url", 0, url, "URL", HINT_NONE,
+         "address of the archive (.zip) or predictor file (.nnmeter), or what stands before /NAME.zip; the releases of "
+         "nn-Meter 2.0 when not given"),
+    TEXT("sha256", 0, sha256, "DIGITS", HINT_NONE, "refuse anything else than the file with this SHA-256"),
+    {.name = "size-limit", .kind = OPTION_NUMBER, .target = TARGET(size_limit), .value = "MB", .least = 1,
+     .most = 1L << 20, .help = "largest file to download, 2048 when not given"},
+    {.name = "timeout", .kind = OPTION_NUMBER, .target = TARGET(timeout), .value = "SECONDS", .least = 1, .most = 3600,
+     .help = "how long to wait for a connection, or for data on it; 30 when not given"},
+    FLAG("allow-http", 0, allow_http, "plain http too, which anybody on the way can change; best with --sha256"),
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const cli_example fetch_examples[] = {
+    {"nn-meter fetch cortexA76cpu_tflite21", "an official predictor of nn-Meter 2.0, used in place of the built-in one"},
+    {"nn-meter fetch my_phone --url https://example.org/my_phone.nnmeter", "a predictor that somebody shares"},
+    {"nn-meter fetch my_phone --url https://example.org/predictors", "the same from https://example.org/predictors/my_phone.zip"},
+    {0},
+};
+
 static const cli_option unregister_options[] = {
     {.name = "predictor", .kind = OPTION_TEXTS, .target = TARGET(predictors), .value = "NAME", .hint = HINT_PREDICTOR,
      .help = "name of a predictor that was registered or imported"},
@@ -296,6 +317,12 @@ const cli_command commands[] = {
     {.name = "unregister", .summary = "remove a predictor from those known by name", .arguments = "",
      .description = "Removes a predictor that was registered or imported. Pickles and predictor files outside of HOME stay.",
      .options = unregister_options, .examples = unregister_examples, .run = run_unregister},
+    {.name = "fetch", .summary = "download a predictor", .arguments = "NAME",
+     .description = "Downloads a predictor, checks it and puts it where --predictor NAME finds it. A download that breaks "
+                    "off goes on where it stopped; one that fails leaves nothing behind. The only command that uses the "
+                    "network.",
+     .options = fetch_options, .examples = fetch_examples, .argument_choices = NULL, .most_arguments = 1,
+     .run = run_fetch},
     {.name = "fit", .summary = "make a predictor from measured latencies", .arguments = "",
      .description = "Makes a predictor for your device from the latencies that you measured on it: from scratch, or from the "
                     "predictor of another device and a handful of measurements. Runs in Python with PyTorch: pip install "

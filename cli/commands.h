@@ -11,6 +11,7 @@ int run_inspect(const cli_command *command, const cli_settings *settings);
 int run_import(const cli_command *command, const cli_settings *settings);
 int run_register(const cli_command *command, const cli_settings *settings);
 int run_unregister(const cli_command *command, const cli_settings *settings);
+int run_fetch(const cli_command *command, const cli_settings *settings);
 int run_fit(const cli_command *command, const cli_settings *settings);
 int run_completion(const cli_command *command, const cli_settings *settings);
 int run_help(const cli_command *command, const cli_settings *settings);

@@ -7,7 +7,7 @@
 # What is there already is left alone, so a second call costs a few milliseconds. Exit 1: something is missing.
 set -eu
 
-PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libyaml-dev libcmocka-dev zlib1g-dev'
+PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libyaml-dev libcurl4-openssl-dev libzip-dev libcmocka-dev zlib1g-dev'
 PACKAGES_FUZZ='clang llvm libclang-rt-14-dev'
 PACKAGES_LINT='clang-format cppcheck shellcheck'
 PACKAGES_CXX='g++'
@@ -23,6 +23,8 @@ have() {
     pkg-config) command -v pkg-config >/dev/null ;;
     libjansson-dev) pkg-config --exists jansson 2>/dev/null ;;
     libcmocka-dev) pkg-config --exists cmocka 2>/dev/null ;;
+    libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
+    libzip-dev) pkg-config --exists libzip 2>/dev/null ;;
     libyaml-dev) pkg-config --exists yaml-0.1 2>/dev/null ;;
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
     python3-venv) /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null ;;

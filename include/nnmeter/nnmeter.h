@@ -143,6 +143,30 @@ NNM_API nnm_status nnm_predictor_unregister(const char *name, const char *versio
 NNM_API nnm_status nnm_predictor_import(const char *folder, const char *name, const char *version, const char *home,
                                         char **path_out, nnm_error *error);
 
+typedef struct nnm_fetch_options {
+  const char *url;    /* the file (.zip, .nnmeter), or what stands before /NAME.zip; NULL: the official place */
+  const char *sha256; /* 64 hexadecimal digits that the file must have; NULL: the known one of NAME, if there is one */
+  uint64_t size_limit_bytes; /* of the file; 0: 2 GiB */
+  uint32_t timeout_s;        /* for connecting, and without data; 0: 30 */
+  bool allow_http;           /* plain http, not only https; this machine itself may be asked by http in any case */
+  /* Called now and then; NULL: never. total_bytes 0: not known. false stops. Must not call the library. */
+  bool (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+  void *context;
+} nnm_fetch_options;
+
+typedef struct nnm_fetched {
+  char *path;      /* the folder, or the predictor file; free with nnm_free */
+  char sha256[65]; /* of what was downloaded; "" when nothing was, or it could not be computed */
+  bool was_there;  /* nothing was downloaded */
+} nnm_fetched;
+
+/* Downloads the predictor NAME as a ZIP archive of nn-Meter 2.0's layout (pickles, fusion_rules.json) or a predictor file,
+ * tries it, and puts it where nnm_predictor_open finds it. A folder that is there already is kept. On failure nothing is
+ * left behind. options may be NULL. Needs libcurl and libzip when it runs; NNM_ERROR_UNSUPPORTED where they, or this part
+ * of the build, are missing. The one call of the library that uses the network. */
+NNM_API nnm_status nnm_predictor_fetch(const char *name, const nnm_fetch_options *options, const char *home,
+                                       nnm_fetched *out, nnm_error *error);
+
 /* ------------------------------------------------------------- prediction */
 
 typedef enum nnm_compat {

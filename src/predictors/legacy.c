@@ -1,6 +1,7 @@
 #include "predictors/legacy.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +28,11 @@ static uint64_t mix(uint64_t state, const void *bytes, size_t size) {
 }
 
 /* A number for one file as it is now; 0 when it is not there. */
-static uint64_t file_state(const nnm_legacy_folder *folder, const char *file, nnm_arena *arena) {
-  const char *path = nnm_arena_printf(arena, "%s/%s", folder->path, file);
+static uint64_t file_state(const nnm_legacy_folder *folder, const char *file, const char *suffix) {
+  char path[PATH_MAX];
+  int length = snprintf(path, sizeof path, "%s/%s%s", folder->path, file, suffix);
   struct stat info;
-  if (!path || stat(path, &info)) return 0;
+  if (length < 0 || (size_t)length >= sizeof path || stat(path, &info)) return 0;
   const int64_t facts[] = {(int64_t)info.st_size, (int64_t)info.st_mtim.tv_sec, (int64_t)info.st_mtim.tv_nsec,
                            (int64_t)info.st_ino};
   uint64_t state = mix(UINT64_C(0xcbf29ce484222325), file, strlen(file));
@@ -38,7 +40,7 @@ static uint64_t file_state(const nnm_legacy_folder *folder, const char *file, nn
 }
 
 /* A number for all pickles and the rules; the same in whatever order the folder lists them. */
-static uint64_t folder_state(const nnm_legacy_folder *folder, size_t *pickles, nnm_arena *arena) {
+static uint64_t folder_state(const nnm_legacy_folder *folder, size_t *pickles) {
   uint64_t state = mix(UINT64_C(0xcbf29ce484222325), folder->path, strlen(folder->path));
   *pickles = 0;
   DIR *directory = opendir(folder->path);
@@ -46,10 +48,10 @@ static uint64_t folder_state(const nnm_legacy_folder *folder, size_t *pickles, n
   for (struct dirent *file; (file = readdir(directory));) {
     if (!is_pickle(file->d_name)) continue;
     ++*pickles;
-    state += file_state(folder, file->d_name, arena);
+    state += file_state(folder, file->d_name, "");
   }
   closedir(directory);
-  return state + file_state(folder, "fusion_rules.json", arena);
+  return state + file_state(folder, "fusion_rules", ".json");
 }
 
 bool nnm_legacy_has_pickles(const char *path) {
@@ -69,29 +71,20 @@ static nnm_status fail_missing(const nnm_legacy_folder *folder, const char *file
   return nnm_fail_in_file(error, NNM_ERROR_NOT_FOUND, folder->path);
 }
 
-static nnm_status check_files(const nnm_legacy_folder *folder, nnm_arena *arena, nnm_error *error) {
+nnm_status nnm_legacy_check(const nnm_legacy_folder *folder, nnm_error *error) {
   size_t pickles;
   if (access(folder->path, F_OK)) {
     nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL,
              "the folder of predictor '%s' is not there; bring it back, or unregister it", folder->name);
     return nnm_fail_in_file(error, NNM_ERROR_NOT_FOUND, folder->path);
   }
-  folder_state(folder, &pickles, arena);
+  folder_state(folder, &pickles);
   if (!pickles) return fail_missing(folder, "any pickle", " (.pkl)", error);
-  if (!file_state(folder, "fusion_rules.json", arena)) return fail_missing(folder, "fusion_rules", ".json", error);
+  if (!file_state(folder, "fusion_rules", ".json")) return fail_missing(folder, "fusion_rules", ".json", error);
   for (size_t i = 0; i < folder->kernel_count; i++) {
-    const char *file = nnm_arena_printf(arena, "%s.pkl", folder->kernels[i]);
-    if (!file) return nnm_fail_memory(error);
-    if (!file_state(folder, file, arena)) return fail_missing(folder, folder->kernels[i], ".pkl", error);
+    if (!file_state(folder, folder->kernels[i], ".pkl")) return fail_missing(folder, folder->kernels[i], ".pkl", error);
   }
   return NNM_OK;
-}
-
-nnm_status nnm_legacy_check(const nnm_legacy_folder *folder, nnm_error *error) {
-  nnm_arena arena = {0};
-  nnm_status status = check_files(folder, &arena, error);
-  nnm_arena_free(&arena);
-  return status;
 }
 
 /* ---------------------------------------------------------------- the cache */
@@ -139,29 +132,35 @@ static nnm_status open_bytes(const nnm_legacy_folder *folder, unsigned char *byt
   return NNM_OK;
 }
 
-static nnm_status convert(const nnm_legacy_folder *folder, const char *home, const char *cached, nnm_arena *arena,
-                          nnm_predictor **out, nnm_error *error) {
-  unsigned char *bytes;
-  size_t size;
-  NNM_TRY(nnm_import_folder(folder->path, folder->name, folder->version, &bytes, &size, error));
-  const char *cache;
-  if (cached && nnm_home_path(home, "cache", arena, &cache, NULL) == NNM_OK &&
-      nnm_make_folders(cache, NULL) == NNM_OK && forget(folder->name, folder->version, home, arena, NULL) == NNM_OK)
+/* cache NULL: there is no home to keep it in. */
+static void keep(const nnm_legacy_folder *folder, const char *home, const char *cache, const char *cached,
+                 const void *bytes, size_t size) {
+  if (!cache || nnm_make_folders(cache, NULL) != NNM_OK) return;
+  if (nnm_legacy_forget(folder->name, folder->version, home, NULL) == NNM_OK)
     (void)nnm_write_file(cached, bytes, size, NULL);
-  return open_bytes(folder, bytes, size, out, error);
 }
 
 static nnm_status open_folder(const nnm_legacy_folder *folder, const char *home, nnm_arena *arena, nnm_predictor **out,
                               nnm_error *error) {
-  NNM_TRY(check_files(folder, arena, error));
+  NNM_TRY(nnm_legacy_check(folder, error));
   size_t pickles;
-  uint64_t state = folder_state(folder, &pickles, arena);
+  uint64_t state = folder_state(folder, &pickles);
   const char *cached = NULL, *cache;
-  if (nnm_home_path(home, "cache", arena, &cache, NULL) == NNM_OK)
-    cached = nnm_arena_printf(arena, "%s/%s-%s-%016llx" NNM_PREDICTOR_SUFFIX, cache, folder->name, folder->version,
-                              (unsigned long long)state);
-  if (cached && nnm_predictor_open_file(cached, folder->path, out, NULL) == NNM_OK) return NNM_OK;
-  return convert(folder, home, cached, arena, out, error);
+  NNM_TRY(nnm_home_folder(home, arena, &cache, error));
+  if (cache) {
+    cache = nnm_arena_printf(arena, "%s/cache", cache);
+    cached = nnm_arena_printf(arena, "%s/%s-%s-%016llx" NNM_PREDICTOR_SUFFIX, cache ? cache : "", folder->name,
+                              folder->version, (unsigned long long)state);
+    if (!cache || !cached) return nnm_fail_memory(error);
+    nnm_status status = nnm_predictor_open_file(cached, folder->path, out, NULL);
+    if (status == NNM_OK) return NNM_OK;
+    if (status == NNM_ERROR_MEMORY) return nnm_fail_memory(error);
+  }
+  unsigned char *bytes;
+  size_t size;
+  NNM_TRY(nnm_import_folder(folder->path, folder->name, folder->version, &bytes, &size, error));
+  keep(folder, home, cache, cached, bytes, size);
+  return open_bytes(folder, bytes, size, out, error);
 }
 
 nnm_status nnm_legacy_open(const nnm_legacy_folder *folder, const char *home, nnm_predictor **out, nnm_error *error) {

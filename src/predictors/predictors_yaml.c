@@ -24,14 +24,15 @@ static nnm_status read_kernels(const nnm_yaml_node *list, nnm_arena *arena, nnm_
   return NNM_OK;
 }
 
-static const char *find_fault(const nnm_yaml_predictor *entry, nnm_arena *arena) {
+static nnm_status find_fault(nnm_yaml_predictor *entry, nnm_arena *arena, nnm_error *error) {
   nnm_error fault;
-  if (!entry->name) return "has no name; add name: NAME";
-  if (!entry->version) return "has no version; add version: 1.0";
-  if (nnm_check_predictor_name(entry->name, &fault) == NNM_OK &&
-      nnm_check_predictor_version(entry->version, &fault) == NNM_OK)
-    return NULL;
-  return nnm_arena_text(arena, fault.message, strlen(fault.message));
+  if (!entry->name) entry->fault = "has no name; add name: NAME";
+  else if (!entry->version) entry->fault = "has no version; add version: 1.0";
+  else if (nnm_check_predictor_name(entry->name, &fault) != NNM_OK ||
+           nnm_check_predictor_version(entry->version, &fault) != NNM_OK)
+    entry->fault = nnm_arena_text(arena, fault.message, strlen(fault.message));
+  else return NNM_OK;
+  return entry->fault ? NNM_OK : nnm_fail_memory(error);
 }
 
 nnm_status nnm_yaml_predictor_read(const nnm_yaml_node *node, nnm_arena *arena, nnm_yaml_predictor *out,
@@ -46,9 +47,7 @@ nnm_status nnm_yaml_predictor_read(const nnm_yaml_node *node, nnm_arena *arena, 
   out->location = nnm_yaml_text(node, "package_location");
   if (out->location && !out->location[0]) out->location = NULL;
   NNM_TRY(read_kernels(nnm_yaml_get(node, "kernel_predictors"), arena, out, error));
-  const char *fault = find_fault(out, arena);
-  if (fault) out->fault = fault;
-  return NNM_OK;
+  return find_fault(out, arena, error);
 }
 
 nnm_status nnm_predictors_yaml_parse(const char *path, const char *data, size_t size, nnm_arena *arena,

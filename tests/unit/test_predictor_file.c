@@ -427,6 +427,29 @@ static nnm_status list_all(void) {
 
 static nnm_status import_phone(void) { return import_folder("phone", "1"); }
 
+static const char *table(void) { return in_home("new/home/config/predictors.yaml"); }
+
+static nnm_status register_pickles(void) {
+  nnm_status status = nnm_predictor_register(in_home("pickles.yaml"), in_home("new/home"), NULL, &error);
+  if (status != NNM_OK) assert_int_not_equal(access(table(), F_OK), 0);
+  return status;
+}
+
+static nnm_status open_pickles(void) {
+  nnm_predictor *predictor;
+  nnm_status status = nnm_predictor_open("pickles", NULL, in_home("new/home"), &predictor, &error);
+  if (status == NNM_OK) nnm_predictor_free(predictor);
+  return status;
+}
+
+static nnm_status unregister_pickles(void) {
+  nnm_status status = nnm_predictor_unregister("pickles", NULL, in_home("new/home"), NULL, &error);
+  struct stat info;
+  assert_int_equal(stat(table(), &info), 0);
+  assert_true(status == NNM_OK || info.st_size > 10);
+  return status;
+}
+
 /* Fails each allocation of a call in turn, until the call makes do with all of them. */
 static void fail_each_allocation(nnm_status (*call)(void), size_t at_least) {
   nnm_status status = NNM_ERROR_MEMORY;
@@ -448,6 +471,11 @@ static void test_failing_allocations(void **state) {
   fail_each_allocation(import_phone, 50);
   fail_each_allocation(open_phone, 10);
   fail_each_allocation(list_all, 3);
+  write_text(in_home("pickles.yaml"), "name: pickles\nversion: 1\npackage_location: folder\nkernel_predictors: [bn]\n");
+  fail_each_allocation(register_pickles, 50);
+  fail_each_allocation(open_pickles, 10);
+  fail_each_allocation(list_all, 4);
+  fail_each_allocation(unregister_pickles, 5);
 }
 
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, make_home, remove_home)
