@@ -204,6 +204,8 @@ static const cli_option fetch_options[] = {
     {0},
 };
 
+static const char *const official_names[] = {"cortexA76cpu_tflite21", "adreno640gpu_tflite21", "adreno630gpu_tflite21",
+                                             "myriadvpu_openvino2019r2", NULL};
 static const cli_example fetch_examples[] = {
     {"nn-meter fetch cortexA76cpu_tflite21", "an official predictor of nn-Meter 2.0, used in place of the built-in one"},
     {"nn-meter fetch my_phone --url https://example.org/my_phone.nnmeter", "a predictor that somebody shares"},
@@ -321,8 +323,8 @@ const cli_command commands[] = {
      .description = "Downloads a predictor, checks it and puts it where --predictor NAME finds it. A download that breaks "
                     "off goes on where it stopped; one that fails leaves nothing behind. The only command that uses the "
                     "network.",
-     .options = fetch_options, .examples = fetch_examples, .argument_choices = NULL, .most_arguments = 1,
-     .run = run_fetch},
+     .options = fetch_options, .examples = fetch_examples, .argument_choices = official_names,
+     .most_arguments = 1, .run = run_fetch},
     {.name = "fit", .summary = "make a predictor from measured latencies", .arguments = "",
      .description = "Makes a predictor for your device from the latencies that you measured on it: from scratch, or from the "
                     "predictor of another device and a handful of measurements. Runs in Python with PyTorch: pip install "

@@ -7,7 +7,8 @@
 # What is there already is left alone, so a second call costs a few milliseconds. Exit 1: something is missing.
 set -eu
 
-PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libyaml-dev libcurl4-openssl-dev libzip-dev libcmocka-dev zlib1g-dev'
+PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libyaml-dev libcmocka-dev zlib1g-dev'
+PACKAGES_FETCH='libcurl4-openssl-dev libzip-dev' # nn-meter fetch; without them the rest is built
 PACKAGES_FUZZ='clang llvm libclang-rt-14-dev'
 PACKAGES_LINT='clang-format cppcheck shellcheck'
 PACKAGES_CXX='g++'
@@ -60,6 +61,7 @@ packages() {
   for set in "$@"; do
     case $set in
       build) wanted="$wanted $PACKAGES_BUILD" ;;
+      fetch) wanted="$wanted $PACKAGES_FETCH" ;;
       fuzz) wanted="$wanted $PACKAGES_FUZZ" ;;
       lint) wanted="$wanted $PACKAGES_LINT" ;;
       python) wanted="$wanted $PACKAGES_PYTHON" ;;

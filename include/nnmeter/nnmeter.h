@@ -163,7 +163,7 @@ typedef struct nnm_fetched {
 /* Downloads the predictor NAME as a ZIP archive of nn-Meter 2.0's layout (pickles, fusion_rules.json) or a predictor file,
  * tries it, and puts it where nnm_predictor_open finds it. A folder that is there already is kept. On failure nothing is
  * left behind. options may be NULL. Needs libcurl and libzip when it runs; NNM_ERROR_UNSUPPORTED where they, or this part
- * of the build, are missing. The one call of the library that uses the network. */
+ * of the build, are missing; once loaded they stay so. The one call of the library that uses the network. */
 NNM_API nnm_status nnm_predictor_fetch(const char *name, const nnm_fetch_options *options, const char *home,
                                        nnm_fetched *out, nnm_error *error);
 

@@ -137,6 +137,15 @@ static void add_entry(nnm_text *text, const char *document, const nnm_yaml_node 
 
 static bool is_same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
+/* Whether a list has at that place the entry that it should. */
+static bool has_entry(const nnm_predictors_yaml *list, size_t at, const nnm_yaml_predictor *wanted,
+                      const char *location) {
+  if (at >= list->count) return false;
+  const nnm_yaml_predictor *found = &list->entries[at];
+  return is_same_text(found->name, wanted->name) && is_same_text(found->version, wanted->version) &&
+         is_same_text(found->location, location) && found->node->count == wanted->node->count;
+}
+
 /* What was changed as text is read again before it replaces anything: the entries that were to stay must be there. */
 static nnm_status check_result(const nnm_predictors_yaml *list, const bool *removed, const char *text,
                                const nnm_yaml_predictor *added, const char *location, nnm_error *error) {
@@ -145,19 +154,9 @@ static nnm_status check_result(const nnm_predictors_yaml *list, const bool *remo
   nnm_status status = nnm_predictors_yaml_parse(list->path, text, strlen(text), &arena, &result, NULL);
   bool is_good = status == NNM_OK;
   size_t at = 0;
-  for (size_t i = 0; is_good && i < list->count; i++) {
-    if (removed && removed[i]) continue;
-    const nnm_yaml_predictor *before = &list->entries[i], *after = &result.entries[at];
-    is_good = at++ < result.count && is_same_text(before->name, after->name) &&
-              is_same_text(before->version, after->version) && is_same_text(before->location, after->location) &&
-              before->node->count == after->node->count;
-  }
-  if (is_good && added) {
-    const nnm_yaml_predictor *last = &result.entries[at];
-    is_good = at++ < result.count && is_same_text(last->name, added->name) &&
-              is_same_text(last->version, added->version) && is_same_text(last->location, location) &&
-              last->node->count == added->node->count;
-  }
+  for (size_t i = 0; is_good && i < list->count; i++)
+    if (!removed || !removed[i]) is_good = has_entry(&result, at++, &list->entries[i], list->entries[i].location);
+  if (is_good && added) is_good = has_entry(&result, at++, added, location);
   is_good = is_good && at == result.count;
   nnm_arena_free(&arena);
   if (is_good) return NNM_OK;

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,31 @@ def test_usage(run):
         assert result.stdout == f'(nn-Meter) please run "nn-meter {command} --help" to see guidance.\n'
         assert run(command, "--kernel", "x").returncode == 2
         assert run(command, "--predictor", "a", "--predictor", "b").returncode == 2
+
+
+def test_beside_the_old_tool(program, place):
+    """Both use one ~/.nn_meter: each reads what the other has written."""
+    python = Path(os.environ.get("NNM_REFERENCE_PYTHON", Path(__file__).parents[2] / ".venv-nn-meter-2.0/bin/python"))
+    if not (python.parent / "nn-meter").exists():
+        pytest.skip(f"beside nn-Meter 2.0: no {python.parent / 'nn-meter'}; `make test` installs it")
+    environment = {**os.environ, "HOME": str(place / "me")}
+    environment.pop("NN_METER_HOME", None)
+
+    def run(tool, *arguments):
+        result = subprocess.run(
+            [tool, *arguments], cwd=place, env=environment, capture_output=True, text=True, check=True
+        )
+        return [line for line in result.stdout.splitlines() if "phone" in line]
+
+    old = python.parent / "nn-meter"
+    assert run(old, "--list-predictors") == []  # makes its files
+    pickles(place / "phone")
+    meta(place / "one.yaml")
+    meta(place / "two.yaml", version="2.0", location=place / "phone")
+    assert run(program, "register", "--predictor", "one.yaml")
+    assert run(old, "register", "--predictor", "two.yaml") == ["(nn-Meter) Successfully register predictor: phone"]
+    both = [f"(nn-Meter) [Predictor] phone: version={version}" for version in ("1.0", "2.0")]
+    assert run(old, "--list-predictors") == both
+    assert run(program, "--list-predictors") == both
+    assert run(program, "unregister", "--predictor", "phone", "--predictor-version", "1.0")
+    assert run(old, "--list-predictors") == both[1:]
