@@ -27,10 +27,12 @@ build: $(BUILD)/build.ninja ## build/nn-meter, optimised
 
 $(BUILD)/build.ninja:
 	@$(SETUP) packages build
+	@$(SETUP) packages fetch || echo 'setup: built without nn-meter fetch' >&2
 	@meson setup $(BUILD) --buildtype=release --prefix=$(abspath $(PREFIX)) $(MESON_OPTIONS)
 
 build-sanitize/build.ninja:
 	@$(SETUP) packages build
+	@$(SETUP) packages fetch || true
 	@meson setup build-sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false $(MESON_OPTIONS)
 
 test: build build-sanitize/build.ninja ## everything that must hold: unit, corpus, layers, headers, parity, wild models

@@ -175,6 +175,63 @@ static const cli_example import_examples[] = {
     {0},
 };
 
+#define NO_BUILDER(what) REFUSED(what, "this version has no builder of predictors; only --predictor is known here")
+#define BUILDER_OPTIONS NO_BUILDER("backend"), NO_BUILDER("operator"), NO_BUILDER("testcase"), NO_BUILDER("kernel")
+
+static const cli_option register_options[] = {
+    {.name = "predictor", .kind = OPTION_TEXTS, .target = TARGET(predictors), .value = "FILE", .hint = HINT_FILE,
+     .help = "a YAML file with name, version, category, package_location and kernel_predictors, or a .nnmeter file"},
+    BUILDER_OPTIONS,
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const cli_example register_examples[] = {
+    {"nn-meter register --predictor my_phone.yaml", "a predictor that lies elsewhere, described as for nn-Meter 2.0"},
+    {"nn-meter register --predictor my_phone.nnmeter", "a predictor file that fit made, or that somebody shared"},
+    {"nn-meter predict --predictor my_phone --onnx model.onnx", "use it"},
+    {0},
+};
+
+static const cli_option fetch_options[] = {
+    TEXT("url", 0, url, "URL", HINT_NONE,
+         "address of the archive (.zip) or predictor file (.nnmeter), or what stands before /NAME.zip; the releases of "
+         "nn-Meter 2.0 when not given"),
+    TEXT("sha256", 0, sha256, "DIGITS", HINT_NONE, "refuse anything else than the file with this SHA-256"),
+    {.name = "size-limit", .kind = OPTION_NUMBER, .target = TARGET(size_limit), .value = "MB", .least = 1,
+     .most = 1L << 20, .help = "largest file to download, 2048 when not given"},
+    {.name = "timeout", .kind = OPTION_NUMBER, .target = TARGET(timeout), .value = "SECONDS", .least = 1, .most = 3600,
+     .help = "how long to wait for a connection, or for data on it; 30 when not given"},
+    FLAG("allow-http", 0, allow_http, "plain http too, which anybody on the way can change; best with --sha256"),
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const char *const official_names[] = {"cortexA76cpu_tflite21", "adreno640gpu_tflite21", "adreno630gpu_tflite21",
+                                             "myriadvpu_openvino2019r2", NULL};
+static const cli_example fetch_examples[] = {
+    {"nn-meter fetch cortexA76cpu_tflite21", "an official predictor of nn-Meter 2.0, used in place of the built-in one"},
+    {"nn-meter fetch my_phone --url https://example.org/my_phone.nnmeter", "a predictor that somebody shares"},
+    {"nn-meter fetch my_phone --url https://example.org/predictors", "the same from https://example.org/predictors/my_phone.zip"},
+    {0},
+};
+
+static const cli_option unregister_options[] = {
+    {.name = "predictor", .kind = OPTION_TEXTS, .target = TARGET(predictors), .value = "NAME", .hint = HINT_PREDICTOR,
+     .help = "name of a predictor that was registered or imported"},
+    {.name = "predictor-version", .kind = OPTION_VERSION, .target = TARGET(predictor_version), .value = "VERSION",
+     .help = "the version to remove; all of them when not given"},
+    BUILDER_OPTIONS,
+    COMMON_OPTIONS,
+    {0},
+};
+
+static const cli_example unregister_examples[] = {
+    {"nn-meter unregister --predictor my_phone", "every version of it"},
+    {"nn-meter unregister --predictor my_phone --predictor-version 1.0", "one version"},
+    {0},
+};
+
 static const cli_option fit_options[] = {
     {.name = "models", .kind = OPTION_MANY, .target = TARGET(models), .value = "PATH", .hint = HINT_FILE,
      .help = "what was measured: model files, folders of them, or .jsonl files of benchmark graphs"},
@@ -258,6 +315,19 @@ const cli_command commands[] = {
      .description = "Reads a folder of nn-Meter 2.0's scikit-learn pickles with its fusion_rules.json, executing "
                     "nothing that is in them, and registers them as a predictor under NN_METER_HOME (default ~/.nn_meter).",
      .options = import_options, .examples = import_examples, .most_arguments = 1, .run = run_import},
+    {.name = "register", .summary = "add a predictor to those known by name", .arguments = "",
+     .description = "Adds a predictor to the list in HOME/config/predictors.yaml, or a predictor file to HOME/predictors. It is "
+                    "opened once, so that what cannot be used is not registered. HOME: NN_METER_HOME, else ~/.nn_meter.",
+     .options = register_options, .examples = register_examples, .run = run_register},
+    {.name = "unregister", .summary = "remove a predictor from those known by name", .arguments = "",
+     .description = "Removes a predictor that was registered or imported. Pickles and predictor files outside of HOME stay.",
+     .options = unregister_options, .examples = unregister_examples, .run = run_unregister},
+    {.name = "fetch", .summary = "download a predictor", .arguments = "NAME",
+     .description = "Downloads a predictor, checks it and puts it where --predictor NAME finds it. A download that breaks "
+                    "off goes on where it stopped; one that fails leaves nothing behind. The only command that uses the "
+                    "network.",
+     .options = fetch_options, .examples = fetch_examples, .argument_choices = official_names,
+     .most_arguments = 1, .run = run_fetch},
     {.name = "fit", .summary = "make a predictor from measured latencies", .arguments = "",
      .description = "Makes a predictor for your device from the latencies that you measured on it: from scratch, or from the "
                     "predictor of another device and a handful of measurements. Runs in Python with PyTorch: pip install "

@@ -79,8 +79,8 @@ void print_manual(FILE *to) {
   fputs(".SH COMMANDS\n", to);
   for (const cli_command *command = commands; command->name; command++) put_command(to, command);
   fputs(".SH EXIT STATUS\n.TP\n0\nall is well\n.TP\n1\nsomething failed: a model, a predictor, a file\n.TP\n2\n"
-        "wrong usage\n.SH ENVIRONMENT\n.TP\n.B NN_METER_HOME\nwhere imported predictors are kept; ~/.nn_meter when not "
-        "set\n"
+        "wrong usage\n.SH ENVIRONMENT\n.TP\n.B NN_METER_HOME\nwhere predictors are kept; when not set ~/.nn_meter, or "
+        "XDG_DATA_HOME/nn_meter where only that variable is set\n"
         ".SH EXAMPLES\n",
         to);
   put_examples(to, &main_command);

@@ -55,7 +55,7 @@ void progress_draw(cli_progress *progress, size_t done) {
   char bar[WIDTH + 1];
   for (size_t i = 0; i < WIDTH; i++) bar[i] = i * progress->total < done * WIDTH ? '#' : '.';
   bar[WIDTH] = '\0';
-  fprintf(stderr, "\r[%s] %zu/%zu", bar, done, progress->total);
+  fprintf(stderr, "\r[%s] %zu/%zu%s", bar, done, progress->total, progress->unit ? progress->unit : "");
   fflush(stderr);
 }
 

@@ -19,7 +19,8 @@ void print_message(FILE *to, const char *kind, const char *subject, const char *
 typedef struct cli_progress {
   bool shown, is_wanted;
   size_t total;
-  long last_ms; /* when it was drawn */
+  const char *unit; /* behind the numbers; NULL: none */
+  long last_ms;     /* when it was drawn */
 } cli_progress;
 
 cli_progress progress_start(size_t total, bool is_wanted);

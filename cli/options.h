@@ -26,9 +26,9 @@ typedef struct cli_settings {
   text_list files; /* arguments that are no options */
   text_list onnx, tensorflow, tflite, nnmeter_ir, nni_ir, torchvision, predictors, input_shapes, models;
   const char *predictor_version, *fusion_rules, *output, *name, *import_version;
-  const char *latency, *kernels, *column, *from, *device;
-  bool breakdown, json, jsonl, csv, strict, keep_going;
-  long jobs, batch_size, suggest, size_limit, seed, epochs, threads;
+  const char *latency, *kernels, *column, *from, *device, *url, *sha256;
+  bool breakdown, json, jsonl, csv, strict, keep_going, allow_http;
+  long jobs, batch_size, suggest, size_limit, seed, epochs, threads, timeout;
   int compat, stage;   /* compat_choice, stage_choice */
   const char *refused; /* unused: target of options that are only known to be refused with a reason */
 } cli_settings;

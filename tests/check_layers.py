@@ -24,6 +24,7 @@ ALLOWED = {
     "compat": [*CORE, "ir", "kernels"],
     "features": [*CORE, "kernels"],
     "predictors": [*CORE, "kernels", "compat", "features"],
+    "fetch": ["base", "predictors"],
     "report": [*CORE, "kernels", "compat", "features"],
     "torchvision": ["base"],
 }

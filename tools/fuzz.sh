@@ -19,6 +19,7 @@ count=0
 for source in fuzz/fuzz_*.c; do
   target=$(basename "$source" .c)
   name=${target#fuzz_}
+  [ -x "$build/fuzz/$target" ] || { echo "SKIPPED: $target: not part of this build (libcurl or libzip is missing)"; continue; }
   mkdir -p "$build/corpus/$name"
   dictionary=
   [ ! -e "fuzz/$name.dict" ] || dictionary="-dict=fuzz/$name.dict"

@@ -7,7 +7,8 @@
 # What is there already is left alone, so a second call costs a few milliseconds. Exit 1: something is missing.
 set -eu
 
-PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libcmocka-dev zlib1g-dev'
+PACKAGES_BUILD='meson ninja-build pkg-config libjansson-dev libyaml-dev libcmocka-dev zlib1g-dev'
+PACKAGES_FETCH='libcurl4-openssl-dev libzip-dev' # nn-meter fetch; without them the rest is built
 PACKAGES_FUZZ='clang llvm libclang-rt-14-dev'
 PACKAGES_LINT='clang-format cppcheck shellcheck'
 PACKAGES_CXX='g++'
@@ -23,6 +24,9 @@ have() {
     pkg-config) command -v pkg-config >/dev/null ;;
     libjansson-dev) pkg-config --exists jansson 2>/dev/null ;;
     libcmocka-dev) pkg-config --exists cmocka 2>/dev/null ;;
+    libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
+    libzip-dev) pkg-config --exists libzip 2>/dev/null ;;
+    libyaml-dev) pkg-config --exists yaml-0.1 2>/dev/null ;;
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
     python3-venv) /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     python3-dev) "$(working_python)" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null ;;
@@ -57,6 +61,7 @@ packages() {
   for set in "$@"; do
     case $set in
       build) wanted="$wanted $PACKAGES_BUILD" ;;
+      fetch) wanted="$wanted $PACKAGES_FETCH" ;;
       fuzz) wanted="$wanted $PACKAGES_FUZZ" ;;
       lint) wanted="$wanted $PACKAGES_LINT" ;;
       python) wanted="$wanted $PACKAGES_PYTHON" ;;

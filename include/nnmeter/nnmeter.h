@@ -124,8 +124,10 @@ typedef struct nnm_predictor_info {
 
 typedef struct nnm_predictor_list nnm_predictor_list;
 
-/* Built-in predictors, then those registered under home (NULL: NN_METER_HOME, else ~/.nn_meter), by name and version.
- * A damaged registered file is listed with its fault as the card. */
+/* Built-in predictors, then those that are registered or fetched under home, by name and version: predictor files, the
+ * entries of nn-Meter 2.0's config/predictors.yaml, and fetched folders (docs/registry.md). What cannot be used is listed
+ * with its fault as the card, "damaged" as its kind. home NULL, here and below: the first of NN_METER_HOME, ~/.nn_meter
+ * where it is there, XDG_DATA_HOME/nn_meter where that is set, ~/.nn_meter. */
 NNM_API nnm_status nnm_predictor_list_create(const char *home, nnm_predictor_list **out, nnm_error *error);
 NNM_API size_t nnm_predictor_list_count(const nnm_predictor_list *list);
 NNM_API const nnm_predictor_info *nnm_predictor_list_at(const nnm_predictor_list *list, size_t index);
@@ -137,10 +139,46 @@ NNM_API nnm_status nnm_predictor_open(const char *name, const char *version, con
 NNM_API const nnm_predictor_info *nnm_predictor_get_info(const nnm_predictor *predictor);
 NNM_API void nnm_predictor_free(nnm_predictor *predictor);
 
+/* Registers under home what path describes: a YAML file as nn-Meter 2.0 takes it (name, version, package_location, ...),
+ * whose predictor stays where it is, or a predictor file (.nnmeter), which is copied. It is opened once to see that it can
+ * be used. A name and version can be registered once. *name_out (may be NULL) is its name; free with nnm_free. */
+NNM_API nnm_status nnm_predictor_register(const char *path, const char *home, char **name_out, nnm_error *error);
+
+/* Removes what is registered or imported as NAME: its entries in predictors.yaml and the files under home. version NULL:
+ * all versions. Pickles, predictor files elsewhere, and folders that were fetched stay. NNM_ERROR_NOT_FOUND when nothing
+ * has that name, NNM_ERROR_ARGUMENT when it is no predictor of the kind that can be removed. *removed_out (may be NULL):
+ * how many were removed. */
+NNM_API nnm_status nnm_predictor_unregister(const char *name, const char *version, const char *home,
+                                            size_t *removed_out, nnm_error *error);
+
 /* Reads a folder of nn-Meter 2.0's scikit-learn pickles (executing nothing) and its fusion_rules.json, and registers it
  * under home as NAME, version VERSION. On success *path_out (may be NULL) is the written file; free with nnm_free. */
 NNM_API nnm_status nnm_predictor_import(const char *folder, const char *name, const char *version, const char *home,
                                         char **path_out, nnm_error *error);
+
+typedef struct nnm_fetch_options {
+  const char *url;    /* the file (.zip, .nnmeter), or what stands before /NAME.zip; NULL: the official place */
+  const char *sha256; /* 64 hexadecimal digits that the file must have; NULL: the known one of NAME, if there is one */
+  uint64_t size_limit_bytes; /* of the file; 0: 2 GiB */
+  uint32_t timeout_s;        /* for connecting, and without data; 0: 30 */
+  bool allow_http;           /* plain http, not only https; this machine itself may be asked by http in any case */
+  /* Called now and then; NULL: never. total_bytes 0: not known. false stops. Must not call the library. */
+  bool (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+  void *context;
+} nnm_fetch_options;
+
+typedef struct nnm_fetched {
+  char *path;      /* the folder, or the predictor file; free with nnm_free */
+  char sha256[65]; /* of what was downloaded; "" when nothing was, or it could not be computed */
+  bool was_there;  /* nothing was downloaded */
+} nnm_fetched;
+
+/* Downloads the predictor NAME as a ZIP archive of nn-Meter 2.0's layout (pickles, fusion_rules.json) or a predictor file,
+ * tries it, and puts it where nnm_predictor_open finds it. A folder that is there already is kept. On failure nothing is
+ * left behind. options may be NULL. Needs libcurl and libzip when it runs; NNM_ERROR_UNSUPPORTED where they, or this part
+ * of the build, are missing; once loaded they stay so. The one call of the library that uses the network. */
+NNM_API nnm_status nnm_predictor_fetch(const char *name, const nnm_fetch_options *options, const char *home,
+                                       nnm_fetched *out, nnm_error *error);
 
 /* ------------------------------------------------------------- prediction */
 

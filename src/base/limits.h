@@ -22,12 +22,18 @@ enum {
   NNM_LIMIT_KERNEL_MEMBERS = 4096,       /* nodes in one kernel */
   NNM_LIMIT_PICKLE_OPERATIONS = 4 << 20, /* steps of one pickle; a forest of 1000 trees takes 130,000 */
   NNM_LIMIT_PICKLE_STACK = 1 << 20,      /* values on a pickle's stack */
+  NNM_LIMIT_YAML_BYTES = 1 << 20,        /* one YAML document; an entry of predictors.yaml has 500 */
+  NNM_LIMIT_YAML_NODES = 1 << 16,        /* scalars, lists and mappings of one YAML document */
+  NNM_LIMIT_YAML_DEPTH = 32,             /* lists and mappings inside each other */
+  NNM_LIMIT_ARCHIVE_FILES = 1024,        /* files of a fetched archive; an official one has 17 */
+  NNM_LIMIT_ARCHIVE_RATIO = 200,         /* bytes unpacked for each byte of an archive; a folder of forests has 6 */
   NNM_LIMIT_NOTES = 200                  /* notes of one result; more are counted, not listed */
 };
 
-#define NNM_LIMIT_DIMENSION (INT64_C(1) << 40)     /* one dimension, elements */
-#define NNM_LIMIT_ELEMENTS (INT64_C(1) << 50)      /* one tensor, elements */
-#define NNM_LIMIT_JSON_BYTES (UINT64_C(1) << 30)   /* one JSON document */
-#define NNM_LIMIT_PICKLE_BYTES (UINT64_C(1) << 30) /* one pickle */
+#define NNM_LIMIT_DIMENSION (INT64_C(1) << 40)       /* one dimension, elements */
+#define NNM_LIMIT_ELEMENTS (INT64_C(1) << 50)        /* one tensor, elements */
+#define NNM_LIMIT_JSON_BYTES (UINT64_C(1) << 30)     /* one JSON document */
+#define NNM_LIMIT_PICKLE_BYTES (UINT64_C(1) << 30)   /* one pickle */
+#define NNM_LIMIT_UNPACKED_BYTES (UINT64_C(4) << 30) /* a fetched archive, unpacked */
 
 #endif

@@ -108,6 +108,12 @@ void nnm_unmap_file(nnm_mapped_file *file) {
   *file = (nnm_mapped_file){0};
 }
 
+/* What a file of that name has now, so that a private one stays private; else what most programs give. */
+static mode_t mode_of(const char *path) {
+  struct stat info;
+  return !stat(path, &info) && S_ISREG(info.st_mode) ? info.st_mode & 0777 : 0644;
+}
+
 nnm_status nnm_write_file(const char *path, const void *data, size_t size, nnm_error *error) {
   size_t length = strlen(path);
   char *temporary = malloc(length + 8);
@@ -120,7 +126,8 @@ nnm_status nnm_write_file(const char *path, const void *data, size_t size, nnm_e
     free(temporary);
     return fail_io(error, path, "write", code);
   }
-  int failed = fchmod(descriptor, 0644); /* mkstemp's 0600 would surprise; reading the umask is not thread-safe */
+  int failed =
+      fchmod(descriptor, mode_of(path)); /* mkstemp's 0600 would surprise; reading the umask is not thread-safe */
   const char *at = data;
   while (size && !failed) {
     ssize_t written = write(descriptor, at, size);

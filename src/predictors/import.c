@@ -1,4 +1,5 @@
-/* Registers a folder of nn-Meter 2.0's pickles as a predictor file of kind "forest". */
+#include "predictors/import.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "base/mapped_file.h"
 #include "base/text.h"
 #include "predictors/container.h"
+#include "predictors/home.h"
 #include "predictors/pickle_forest.h"
 #include "predictors/predictor.h"
 #include "predictors/registry.h"
@@ -135,72 +137,16 @@ static char *describe(import *job) {
       last_part(job->folder), job->count, job->library[0] ? " of scikit-learn " : "", job->library, trees, nodes);
 }
 
-static nnm_status write_predictor(import *job, const char *name, const char *version, const char *rules,
-                                  const char *path, nnm_error *error) {
+static nnm_status make_bytes(import *job, const char *name, const char *version, const char *rules,
+                             unsigned char **bytes, size_t *size, nnm_error *error) {
   nnm_predictor_sections sections = {
       .kind = "forest", .name = name, .version = version, .card = describe(job), .fusion_rules = rules};
   if (!sections.card) return nnm_fail_memory(error);
-  unsigned char *section, *bytes;
-  size_t size;
+  unsigned char *section;
   NNM_TRY(nnm_forest_section_write(job->forests, job->count, &section, &sections.size, error));
   sections.data = section;
-  nnm_status status = nnm_predictor_write(&sections, &bytes, &size, error);
+  nnm_status status = nnm_predictor_write(&sections, bytes, size, error);
   free(section);
-  if (status != NNM_OK) return status;
-  status = nnm_write_file(path, bytes, size, error);
-  free(bytes);
-  return status;
-}
-
-/* ---------------------------------------------------------------- the place */
-
-/* Makes path and the folders above it. */
-static nnm_status make_folders(char *path, nnm_error *error) {
-  for (char *at = path + 1;; at++) {
-    if (*at && *at != '/') continue;
-    char kept = *at;
-    *at = '\0';
-    int failed = mkdir(path, 0755) && errno != EEXIST, code = errno;
-    if (failed) {
-      nnm_fail(error, NNM_ERROR_IO, NULL, "cannot make the folder: %s; set NN_METER_HOME to one that can be written",
-               strerror(code));
-      return nnm_fail_in_file(error, NNM_ERROR_IO, path);
-    }
-    *at = kept;
-    if (!kept) return NNM_OK;
-  }
-}
-
-/* A name and version belong to one predictor, built-in ones included. */
-static nnm_status check_unused(const char *name, const char *version, const char *home, nnm_error *error) {
-  nnm_predictor_list *list;
-  NNM_TRY(nnm_predictor_list_create(home, &list, error));
-  nnm_status status = NNM_OK;
-  for (size_t i = 0; status == NNM_OK && i < nnm_predictor_list_count(list); i++) {
-    const nnm_predictor_info *info = nnm_predictor_list_at(list, i);
-    if (strcasecmp(info->name, name) || nnm_compare_versions(info->version, version)) continue;
-    bool built_in = !strcmp(info->origin, "built in");
-    status =
-        nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "predictor '%s' has a version %s already (%s); %s", info->name,
-                 info->version, info->origin,
-                 built_in ? "give another name or version" : "give another version, or remove that file to replace it");
-  }
-  nnm_predictor_list_free(list);
-  return status;
-}
-
-static nnm_status choose_path(import *job, const char *name, const char *version, const char *home, const char **path,
-                              nnm_error *error) {
-  char *folder;
-  NNM_TRY(nnm_predictors_folder(home, &folder, error));
-  if (!folder)
-    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "no home folder to keep predictors in; set NN_METER_HOME");
-  *path = nnm_arena_printf(&job->arena, "%s/%s-%s" NNM_PREDICTOR_SUFFIX, folder, name, version);
-  nnm_status status = *path ? make_folders(folder, error) : nnm_fail_memory(error);
-  free(folder);
-  struct stat info; /* a damaged file is listed by another name */
-  if (status == NNM_OK && !lstat(*path, &info))
-    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "%s is there already; give another version, or remove it", *path);
   return status;
 }
 
@@ -218,30 +164,72 @@ static nnm_status set_folder(import *job, const char *folder, nnm_error *error) 
   return job->folder ? NNM_OK : nnm_fail_memory(error);
 }
 
-static nnm_status run_import(import *job, const char *name, const char *version, const char *home, char **path_out,
-                             nnm_error *error) {
-  NNM_TRY(nnm_check_predictor_name(name, error));
-  NNM_TRY(nnm_check_predictor_version(version, error));
-  NNM_TRY(check_unused(name, version, home, error));
-  const char *rules, *path;
-  NNM_TRY(read_folder(job, &rules, error));
-  NNM_TRY(choose_path(job, name, version, home, &path, error));
-  char *copy = path_out ? strdup(path) : NULL;
-  if (path_out && !copy) return nnm_fail_memory(error);
-  nnm_status status = write_predictor(job, name, version, rules, path, error);
-  if (status == NNM_OK && path_out) *path_out = copy;
-  else free(copy);
+nnm_status nnm_import_folder(const char *folder, const char *name, const char *version, unsigned char **bytes,
+                             size_t *size, nnm_error *error) {
+  import *job = calloc(1, sizeof *job);
+  if (!job) return nnm_fail_memory(error);
+  job->library = "";
+  const char *rules;
+  nnm_status status = set_folder(job, folder, error);
+  if (status == NNM_OK) status = read_folder(job, &rules, error);
+  if (status == NNM_OK) status = make_bytes(job, name, version, rules, bytes, size, error);
+  nnm_arena_free(&job->arena);
+  free(job);
+  return status;
+}
+
+/* ---------------------------------------------------------------- the place */
+
+nnm_status nnm_check_predictor_unused(const char *name, const char *version, const char *home, nnm_error *error) {
+  nnm_predictor_list *list;
+  NNM_TRY(nnm_predictor_list_create(home, &list, error));
+  nnm_status status = NNM_OK;
+  for (size_t i = 0; status == NNM_OK && i < nnm_predictor_list_count(list); i++) {
+    const nnm_predictor_info *info = nnm_predictor_list_at(list, i);
+    if (strcasecmp(info->name, name) || nnm_compare_versions(info->version, version)) continue;
+    bool built_in = !strcmp(info->origin, "built in");
+    status = nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "predictor '%s' has a version %s already (%s); %s", info->name,
+                      info->version, info->origin,
+                      built_in ? "give another name or version"
+                               : "give another version, or remove that one with nn-meter unregister");
+  }
+  nnm_predictor_list_free(list);
+  return status;
+}
+
+nnm_status nnm_new_predictor_path(const char *home, const char *name, const char *version, char **out,
+                                  nnm_error *error) {
+  char *folder;
+  NNM_TRY(nnm_predictors_folder(home, &folder, error));
+  if (!folder)
+    return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "no home folder to keep predictors in; set NN_METER_HOME");
+  nnm_text path = {0};
+  nnm_text_printf(&path, "%s/%s-%s" NNM_PREDICTOR_SUFFIX, folder, name, version);
+  char *taken = nnm_text_take(&path);
+  nnm_status status = taken ? nnm_make_folders(folder, error) : nnm_fail_memory(error);
+  free(folder);
+  struct stat info; /* a damaged file is listed by another name */
+  if (status == NNM_OK && !lstat(taken, &info))
+    status =
+        nnm_fail(error, NNM_ERROR_ARGUMENT, NULL, "%s is there already; give another version, or remove it", taken);
+  if (status == NNM_OK) *out = taken;
+  else free(taken);
   return status;
 }
 
 nnm_status nnm_predictor_import(const char *folder, const char *name, const char *version, const char *home,
                                 char **path_out, nnm_error *error) {
-  import *job = calloc(1, sizeof *job);
-  if (!job) return nnm_fail_memory(error);
-  job->library = "";
-  nnm_status status = set_folder(job, folder, error);
-  if (status == NNM_OK) status = run_import(job, name, version, home, path_out, error);
-  nnm_arena_free(&job->arena);
-  free(job);
+  NNM_TRY(nnm_check_predictor_name(name, error));
+  NNM_TRY(nnm_check_predictor_version(version, error));
+  NNM_TRY(nnm_check_predictor_unused(name, version, home, error));
+  unsigned char *bytes;
+  size_t size;
+  NNM_TRY(nnm_import_folder(folder, name, version, &bytes, &size, error));
+  char *path = NULL;
+  nnm_status status = nnm_new_predictor_path(home, name, version, &path, error);
+  if (status == NNM_OK) status = nnm_write_file(path, bytes, size, error);
+  free(bytes);
+  if (status == NNM_OK && path_out) *path_out = path;
+  else free(path);
   return status;
 }

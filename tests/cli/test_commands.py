@@ -74,7 +74,18 @@ def test_no_command(run):
     assert result.stdout == ('(nn-Meter) please run "nn-meter {positional argument} --help" to see nn-meter guidance\n')
 
 
-COMMANDS = ["predict", "get_ir", "inspect", "fit", "import-predictor", "completion", "help"]
+COMMANDS = [
+    "predict",
+    "get_ir",
+    "inspect",
+    "fit",
+    "import-predictor",
+    "register",
+    "unregister",
+    "fetch",
+    "completion",
+    "help",
+]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -353,7 +364,7 @@ def test_import(run, shared):
 
 def options_of(help_text):
     """The long options that a help text describes, at the start of a line."""
-    return set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", help_text, re.MULTILINE))
+    return set(re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", help_text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -361,17 +372,17 @@ def test_usage_manual_and_completions_agree(run, command):
     text = run(command, "--help").stdout
     options = options_of(text)
     assert options >= {"--help", "--verbose", "--quiet"}
-    assert options == set(re.findall(r"--[a-z-]+", text[: text.index("\n\n")]))
+    assert options == set(re.findall(r"--[a-z0-9-]+", text[: text.index("\n\n")]))
     manual = run("help", "--man").stdout.replace("\\-", "-")
     section = re.split(r"^\.S[SH] ", manual[manual.index(f'.SS "nn-meter {command} ') + 3 :], flags=re.MULTILINE)[0]
-    assert options == set(re.findall(r"^.*\\fB(--[a-z-]+)", section, re.MULTILINE))
+    assert options == set(re.findall(r"^.*\\fB(--[a-z0-9-]+)", section, re.MULTILINE))
     fish = run("completion", "fish").stdout
     assert options == {
-        "--" + name for name in re.findall(rf"seen_subcommand_from {command}\b[^']*' -l ([a-z-]+)", fish)
+        "--" + name for name in re.findall(rf"seen_subcommand_from {command}\b[^']*' -l ([a-z0-9-]+)", fish)
     }
     zsh = run("completion", "zsh").stdout
     part = zsh[zsh.index(f"\n  {command}") :].split(";;")[0]
-    assert options == set(re.findall(r"^ +'\*?(--[a-z-]+)\[", part, re.MULTILINE))
+    assert options == set(re.findall(r"^ +'\*?(--[a-z0-9-]+)\[", part, re.MULTILINE))
 
 
 def complete(run, *words):

@@ -313,10 +313,25 @@ static void test_homes(void **state) {
   free(folder);
   setenv("NN_METER_HOME", "", 1);
   setenv("HOME", "/me", 1);
+  unsetenv("XDG_DATA_HOME");
   assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
   assert_string_equal(folder, "/me/.nn_meter/predictors");
   free(folder);
+  setenv("XDG_DATA_HOME", "relative", 1); /* counts for nothing */
+  assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
+  assert_string_equal(folder, "/me/.nn_meter/predictors");
+  free(folder);
+  setenv("XDG_DATA_HOME", "/data", 1);
+  assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
+  assert_string_equal(folder, "/data/nn_meter/predictors");
+  free(folder);
+  setenv("HOME", home, 1); /* a folder of nn-Meter 2.0 that is there stays in use */
+  mkdir(in_home(".nn_meter"), 0755);
+  assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
+  assert_string_equal(folder, in_home(".nn_meter/predictors"));
+  free(folder);
   unsetenv("HOME");
+  unsetenv("XDG_DATA_HOME");
   assert_int_equal(nnm_predictors_folder(NULL, &folder, &error), NNM_OK);
   assert_null(folder);
 }
@@ -363,7 +378,7 @@ static void test_import(void **state) {
   assert_true(nnm_fusion_rules_allow(predictor->rules, "conv", "relu"));
   nnm_predictor_free(predictor);
   expect_message(import_folder("PHONE", "2"), NNM_ERROR_ARGUMENT, "has a version 2.0 already");
-  assert_non_null(strstr(error.message, "remove that file to replace it"));
+  assert_non_null(strstr(error.message, "remove that one with nn-meter unregister"));
   assert_int_equal(import_folder("phone", "2.1"), NNM_OK);
 }
 
@@ -412,6 +427,29 @@ static nnm_status list_all(void) {
 
 static nnm_status import_phone(void) { return import_folder("phone", "1"); }
 
+static const char *table(void) { return in_home("new/home/config/predictors.yaml"); }
+
+static nnm_status register_pickles(void) {
+  nnm_status status = nnm_predictor_register(in_home("pickles.yaml"), in_home("new/home"), NULL, &error);
+  if (status != NNM_OK) assert_int_not_equal(access(table(), F_OK), 0);
+  return status;
+}
+
+static nnm_status open_pickles(void) {
+  nnm_predictor *predictor;
+  nnm_status status = nnm_predictor_open("pickles", NULL, in_home("new/home"), &predictor, &error);
+  if (status == NNM_OK) nnm_predictor_free(predictor);
+  return status;
+}
+
+static nnm_status unregister_pickles(void) {
+  nnm_status status = nnm_predictor_unregister("pickles", NULL, in_home("new/home"), NULL, &error);
+  struct stat info;
+  assert_int_equal(stat(table(), &info), 0);
+  assert_true(status == NNM_OK || info.st_size > 10);
+  return status;
+}
+
 /* Fails each allocation of a call in turn, until the call makes do with all of them. */
 static void fail_each_allocation(nnm_status (*call)(void), size_t at_least) {
   nnm_status status = NNM_ERROR_MEMORY;
@@ -433,6 +471,11 @@ static void test_failing_allocations(void **state) {
   fail_each_allocation(import_phone, 50);
   fail_each_allocation(open_phone, 10);
   fail_each_allocation(list_all, 3);
+  write_text(in_home("pickles.yaml"), "name: pickles\nversion: 1\npackage_location: folder\nkernel_predictors: [bn]\n");
+  fail_each_allocation(register_pickles, 50);
+  fail_each_allocation(open_pickles, 10);
+  fail_each_allocation(list_all, 4);
+  fail_each_allocation(unregister_pickles, 5);
 }
 
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, make_home, remove_home)
@@ -451,7 +494,7 @@ int main(void) {
       IN_HOME(test_import),
       IN_HOME(test_import_refusals),
       IN_HOME(test_failing_allocations),
-      cmocka_unit_test(test_homes), /* last: it changes the environment */
+      cmocka_unit_test_setup_teardown(test_homes, make_home, remove_home), /* last: it changes the environment */
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

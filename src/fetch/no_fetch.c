@@ -1,0 +1,11 @@
+/* In place of fetch.c where the headers of libcurl or libzip are missing. */
+#include "base/status.h"
+
+nnm_status nnm_predictor_fetch(const char *name, const nnm_fetch_options *options, const char *home, nnm_fetched *out,
+                               nnm_error *error) {
+  (void)name, (void)options, (void)home, (void)out;
+  return nnm_fail(
+      error, NNM_ERROR_UNSUPPORTED, NULL,
+      "this nn-meter was built without libcurl or libzip and cannot fetch; build it where libcurl4-openssl-dev "
+      "and libzip-dev are, or unpack the archive to HOME/data/predictor/NAME by hand");
+}
