@@ -41,7 +41,7 @@ static const char *remedy_of(int code) {
 
 static nnm_status fail_io(nnm_error *error, const char *path, const char *what, int code) {
   if (code == ENOMEM) return nnm_fail_in_file(error, nnm_fail_memory(error), path);
-  nnm_status status = code == ENOENT ? NNM_ERROR_NOT_FOUND : NNM_ERROR_IO;
+  nnm_status status = code == ENOENT || code == ENOTDIR ? NNM_ERROR_NOT_FOUND : NNM_ERROR_IO;
   nnm_fail(error, status, NULL, "cannot %s: %s%s", what, strerror(code), remedy_of(code));
   return nnm_fail_in_file(error, status, path);
 }

@@ -288,6 +288,12 @@ def test_settings_that_cannot_be_read(run, place, table):
     assert "settings.yaml: damaged" in run("-v", "--list-predictors").stderr
 
 
+def test_a_home_that_is_no_folder_is_an_empty_one(run):
+    result = run("-v", "--list-predictors", environment={"NN_METER_HOME": "/dev/null"})
+    assert result.returncode == 0 and "damaged" not in result.stderr
+    assert "tiny: version" not in result.stdout and "cortexA76cpu_tflite21: version=1.0" in result.stdout
+
+
 def test_usage(run):
     for command in ("register", "unregister"):
         result = run(command)
