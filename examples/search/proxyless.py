@@ -66,7 +66,9 @@ def main():
     start_ms = float(expected_ms(table, scores).detach())
     limit_ms = options.limit * start_ms
     print(f"expected latency at the start {start_ms:.4g} ms, limit {limit_ms:.4g} ms on {options.predictor}")
-    for epoch, latency_ms in enumerate(search(net, table, scores, limit_ms, (training, choosing), options.epochs, random), 1):
+    for epoch, latency_ms in enumerate(
+        search(net, table, scores, limit_ms, (training, choosing), options.epochs, random), 1
+    ):
         if epoch % 10 == 0:
             print(f"epoch {epoch}: expected latency {latency_ms:.4g} ms")
 

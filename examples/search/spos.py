@@ -50,7 +50,9 @@ def main():
 
     began = time.perf_counter()
     table = LatencyTable(net.space(), options.predictor)
-    print(f"latency table of {table.space.size} networks: {time.perf_counter() - began:.1f} s, off by {table.difference:.1e}")
+    print(
+        f"latency table of {table.space.size} networks: {time.perf_counter() - began:.1f} s, off by {table.difference:.1e}"
+    )
     began = time.perf_counter()
     candidates = random.integers(0, choices, (DRAWN, len(choices)), dtype=np.int32)
     latencies = table.latencies(with_ends(candidates))
@@ -71,8 +73,17 @@ def main():
     train(alone, lambda: tried[best], images, labels, options.epochs // 3, random)
     fit_statistics(alone, tried[best], images)
     final = accuracy(alone, tried[best], *judging)
-    print(f"chosen {tried[best].tolist()}: {of_tried[best]:.4g} ms, accuracy {100 * final:.1f} % on images not used before")
-    draw(options.output, of_tried, found, limit_ms, f"SPOS on digits, {options.predictor}", (of_tried[best], 100 * found[best]))
+    print(
+        f"chosen {tried[best].tolist()}: {of_tried[best]:.4g} ms, accuracy {100 * final:.1f} % on images not used before"
+    )
+    draw(
+        options.output,
+        of_tried,
+        found,
+        limit_ms,
+        f"SPOS on digits, {options.predictor}",
+        (of_tried[best], 100 * found[best]),
+    )
     print(f"picture: {options.output}")
 
 

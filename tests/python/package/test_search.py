@@ -89,7 +89,9 @@ def test_fusion_across_borders_is_counted():
     table = LatencyTable(Space([[first], [second]], (32, 32, 8)), CPU)
     together = Space([[[*first, ["relu", [1]]]]], (32, 32, 8))
     assert table.latency([0, 0]) == pytest.approx(whole(together, CPU, [[0]])[0], rel=1e-9)
-    alone = [LatencyTable(Space([[block]], (32, 32, 8)), CPU).latency([0]) - table.constant_ms for block in (first, second)]
+    alone = [
+        LatencyTable(Space([[block]], (32, 32, 8)), CPU).latency([0]) - table.constant_ms for block in (first, second)
+    ]
     assert table.latency([0, 0]) < sum(alone) + table.constant_ms
 
 
