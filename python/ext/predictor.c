@@ -367,8 +367,8 @@ PyObject *core_make_predictor_type(void) {
   static PyType_Slot slots[] = {
       {Py_tp_doc, "Predictor(name, version=None, home=None)\n--\n\n"
                   "Opens a predictor: a built-in or registered one by name (version None: the newest), a file by its\n"
-                  "path, or a file's content as bytes. home: where predictors are registered; None: NN_METER_HOME, "
-                  "else ~/.nn_meter. Raises Error."},
+                  "path, or a file's content as bytes. home: where predictors are registered; None: the user's "
+                  "folder. Raises Error."},
       {Py_tp_new, (void *)(uintptr_t)predictor_new},
       {Py_tp_dealloc, (void *)(uintptr_t)predictor_free},
       {Py_tp_methods, methods},

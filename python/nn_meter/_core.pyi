@@ -145,7 +145,7 @@ class Prediction(NamedTuple):
 class Predictor:
     """An opened predictor: a built-in or registered one by name (version None: the newest), a file by its path, or its bytes.
 
-    home: where predictors are registered; None: NN_METER_HOME, else ~/.nn_meter. Raises Error.
+    home: where predictors are registered; None: the user's folder (docs/registry.md). Raises Error.
     """
 
     def __init__(
@@ -195,3 +195,20 @@ def search_sums(candidates: bytes, sizes: bytes, costs: bytes, next: bytes, cons
     choice in each layer; sizes: int32 [layer, 2], how many states and choices the layer has; costs: float64 and next: int32,
     [state, choice] of one layer after the other; every path begins in state 0. Raises ValueError for arrays that do not fit
     together, IndexError for a choice that there is not."""
+
+def register(path: str | PathLike[str], home: str | PathLike[str] | None = None) -> str:
+    """Registers the predictor that a YAML file of nn-Meter 2.0's form describes, or a predictor file; its name. It is opened
+    once to see that it can be used. Raises Error."""
+
+def unregister(name: str, version: str | None = None, home: str | PathLike[str] | None = None) -> int:
+    """Removes what is registered under that name (version None: all versions); how many. Raises Error."""
+
+def fetch(
+    name: str,
+    url: str | None = None,
+    sha256: str | None = None,
+    allow_http: bool = False,
+    home: str | PathLike[str] | None = None,
+) -> str:
+    """Downloads a predictor and puts it where its name finds it; its path. url: the file, or what stands before /NAME.zip;
+    None: the official place. Raises Error, and then nothing is left behind."""

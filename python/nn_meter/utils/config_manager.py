@@ -10,8 +10,11 @@ DATA_FOLDER = re.compile(r"^data_folder[ \t]*:[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
 def user_folder():
-    """NN_METER_HOME, else ~/.nn_meter."""
-    return Path(os.environ.get("NN_METER_HOME") or Path.home() / ".nn_meter")
+    """NN_METER_HOME; else ~/.nn_meter where it is there, or without XDG_DATA_HOME; else nn_meter in that."""
+    if os.environ.get("NN_METER_HOME"):
+        return Path(os.environ["NN_METER_HOME"])
+    usual, data = Path.home() / ".nn_meter", os.environ.get("XDG_DATA_HOME")
+    return Path(data) / "nn_meter" if data and not usual.is_dir() else usual
 
 
 def config_folder():

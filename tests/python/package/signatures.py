@@ -10,6 +10,7 @@ MODULES = """
 nn_meter
 nn_meter.predictor
 nn_meter.predictor.nn_meter_predictor
+nn_meter.predictor.utils
 nn_meter.predictor.prediction.predict_by_kernel
 nn_meter.predictor.prediction.extract_feature
 nn_meter.predictor.prediction.utils
@@ -20,6 +21,8 @@ nn_meter.utils.pyutils
 nn_meter.utils.import_package
 nn_meter.utils.graph_tool
 nn_meter.utils.config_manager
+nn_meter.utils.nn_meter_cli.interface
+nn_meter.utils.nn_meter_cli.registry
 nn_meter.dataset
 nn_meter.dataset.bench_dataset
 nn_meter.ir_converter

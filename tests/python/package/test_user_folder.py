@@ -29,6 +29,50 @@ def test_without_the_variable_it_is_the_old_place(monkeypatch, tmp_path):
     assert config_manager.get_user_data_folder() == str(tmp_path / ".nn_meter" / "data")
 
 
+def test_xdg_counts_where_the_old_place_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.delenv("NN_METER_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+    assert config_manager.user_folder() == tmp_path / "xdg" / "nn_meter"
+    (tmp_path / ".nn_meter").mkdir()
+    assert config_manager.user_folder() == tmp_path / ".nn_meter"
+
+
+def test_register_use_unregister(home, tmp_path, capsys):
+    """A predictor file that somebody shares, under a name of its own."""
+    from nn_meter.utils.nn_meter_cli.registry import register_predictor, unregister_predictor
+
+    original = nn_meter.Predictor("cortexA76cpu_tflite21")
+    from nn_meter.fit.predictor_file import container
+
+    path = tmp_path / "mine.nnmeter"
+    path.write_bytes(container("my_phone", "2.5", "a copy", original.rules, original.data))
+    register_predictor(path)
+    assert "Successfully register predictor: my_phone" in capsys.readouterr().out
+    assert "my_phone" in [entry["name"] for entry in nn_meter.list_latency_predictors()]
+    assert nn_meter.load_latency_predictor("MY_PHONE", 2.5).predictor.version == "2.5"
+    with pytest.raises(nn_meter.Error):
+        register_predictor(path)
+    unregister_predictor("my_phone", 2.5)
+    with pytest.raises(NotImplementedError):
+        nn_meter.load_latency_predictor("my_phone")
+    with pytest.raises(nn_meter.Error):
+        unregister_predictor("my_phone", None)
+
+
+def test_config_files(home):
+    from nn_meter.predictor.utils import check_predictors, load_config_file
+
+    assert load_config_file("registry.yaml") == []
+    nn_meter.create_user_configs()
+    assert load_config_file("settings.yaml") == {"data_folder": str(home / "data")}
+    (home / "config" / "predictors.yaml").write_text("- name: [")
+    with pytest.raises(nn_meter.Error, match="predictors.yaml: cannot be read"):
+        load_config_file("predictors.yaml")
+    (home / "add.pkl").touch()
+    assert check_predictors(home, ["add"]) and not check_predictors(home, ["add", "conv"])
+
+
 def test_data_folder_is_kept_beside_other_settings(home, tmp_path):
     settings = home / "config" / "settings.yaml"
     settings.parent.mkdir(parents=True)
