@@ -46,7 +46,13 @@ typedef enum option_kind {
   OPTION_REFUSED  /* understood, and refused with the help text as the reason */
 } option_kind;
 
-typedef enum value_hint { HINT_NONE, HINT_FILE, HINT_FOLDER, HINT_PREDICTOR, HINT_NETWORK } value_hint; /* for completion */
+typedef enum value_hint {
+  HINT_NONE,
+  HINT_FILE,
+  HINT_FOLDER,
+  HINT_PREDICTOR,
+  HINT_NETWORK
+} value_hint; /* for completion */
 
 typedef struct cli_option {
   const char *name;  /* without the dashes */

@@ -9,8 +9,8 @@
 #include "torchvision/torchvision.h"
 
 struct nnm_model {
-  nnm_mapped_file file; /* empty when read from memory */
-  unsigned char *unpacked; /* the bytes of one of torchvision's networks; else NULL */
+  nnm_mapped_file file;                 /* empty when read from memory */
+  unsigned char *unpacked;              /* the bytes of one of torchvision's networks; else NULL */
   const nnm_torchvision_graph *network; /* its row; else NULL */
   char *path, *name;
   const nnm_reader *reader;

@@ -276,13 +276,14 @@ static PyMethodDef methods[] = {
 
 PyObject *core_make_model_type(void) {
   static PyType_Slot slots[] = {
-      {Py_tp_doc, "Model(source, name=None, format=None, batch_size=0, input_shapes=None)\n--\n\n"
-                  "Reads a model and infers its shapes; weights are skipped in place.\n\n"
-                  "source: a path, or the bytes of a file, which `name` then stands for in messages.\n"
-                  "format: one of FORMATS; None tells it from the content. \"torchvision\": source is one of TORCHVISION.\n"
-                  "batch_size: first dimension of inputs that leave it open; 0 when not given.\n"
-                  "input_shapes: {input name: dimensions}; the name \"\" means the only input.\n"
-                  "Raises Error."},
+      {Py_tp_doc,
+       "Model(source, name=None, format=None, batch_size=0, input_shapes=None)\n--\n\n"
+       "Reads a model and infers its shapes; weights are skipped in place.\n\n"
+       "source: a path, or the bytes of a file, which `name` then stands for in messages.\n"
+       "format: one of FORMATS; None tells it from the content. \"torchvision\": source is one of TORCHVISION.\n"
+       "batch_size: first dimension of inputs that leave it open; 0 when not given.\n"
+       "input_shapes: {input name: dimensions}; the name \"\" means the only input.\n"
+       "Raises Error."},
       {Py_tp_new, (void *)(uintptr_t)model_new},
       {Py_tp_dealloc, (void *)(uintptr_t)model_free},
       {Py_tp_methods, methods},

@@ -104,16 +104,16 @@ PyMODINIT_FUNC PyInit__core(void); /* what Python looks for */
 PyMODINIT_FUNC PyInit__core(void) {
   PyObject *module = PyModule_Create(&definition);
   if (!module) return NULL;
-  bool complete = add(module, "Error", core_make_error_type()) && add(module, "Model", core_make_model_type()) &&
-                  add(module, "Rules", core_make_rules_type()) && add(module, "Table", core_make_table_type()) &&
-                  add(module, "Prediction", core_make_prediction_type()) &&
-                  add(module, "Kernel", core_make_kernel_type()) &&
-                  add(module, "Predictor", core_make_predictor_type()) &&
-                  add(module, "FEATURES", core_texts(nnm_feature_names, NNM_FEATURE_COUNT)) &&
-                  add(module, "WORK", core_texts(nnm_work_names, NNM_WORK_COUNT)) &&
-                  add(module, "KERNEL_TYPES", kernel_type_names()) && add(module, "FORMATS", texts_up_to_null(nnm_formats())) &&
-                  add(module, "TORCHVISION", texts_up_to_null(nnm_torchvision_names())) &&
-                  add(module, "VERSION", PyUnicode_FromString(nnm_version()));
+  bool complete =
+      add(module, "Error", core_make_error_type()) && add(module, "Model", core_make_model_type()) &&
+      add(module, "Rules", core_make_rules_type()) && add(module, "Table", core_make_table_type()) &&
+      add(module, "Prediction", core_make_prediction_type()) && add(module, "Kernel", core_make_kernel_type()) &&
+      add(module, "Predictor", core_make_predictor_type()) &&
+      add(module, "FEATURES", core_texts(nnm_feature_names, NNM_FEATURE_COUNT)) &&
+      add(module, "WORK", core_texts(nnm_work_names, NNM_WORK_COUNT)) &&
+      add(module, "KERNEL_TYPES", kernel_type_names()) && add(module, "FORMATS", texts_up_to_null(nnm_formats())) &&
+      add(module, "TORCHVISION", texts_up_to_null(nnm_torchvision_names())) &&
+      add(module, "VERSION", PyUnicode_FromString(nnm_version()));
   if (complete) return module;
   Py_DECREF(module);
   return NULL;

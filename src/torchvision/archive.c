@@ -8,14 +8,16 @@
 #include "nnmeter/nnmeter.h"
 #include "torchvision/torchvision.h"
 
-#define NNM_EMBEDDED(symbol, size)            \
+#define NNM_EMBEDDED(symbol, size)         \
   extern const unsigned char symbol[size]; \
   static const unsigned char *const archive = symbol;
 #include "torchvision_data.inc"
 #undef NNM_EMBEDDED
 
-#define NNM_DIMS(...) (const int64_t[]){__VA_ARGS__}
-static const nnm_torchvision_graph graphs[] = { /* by name */
+#define NNM_DIMS(...) \
+  (const int64_t[]) { __VA_ARGS__ }
+static const nnm_torchvision_graph graphs[] = {
+    /* by name */
 #define NNM_TORCHVISION(name, offset, packed, size, rank, dims) {name, offset, packed, size, rank, dims},
 #include "graph_list.inc"
 #undef NNM_TORCHVISION
@@ -84,10 +86,11 @@ static nnm_status fail_unknown(const char *name, nnm_error *error) {
   else if (nearest[0])
     snprintf(advice, sizeof advice, " did you mean %s%s%s%s%s?", nearest[0], nearest[1] ? " or " : "",
              nearest[1] ? nearest[1] : "", nearest[2] ? " or " : "", nearest[2] ? nearest[2] : "");
-  return nnm_fail(error, NNM_ERROR_NOT_FOUND, NULL,
-                  "no network of torchvision is known as '%.100s';%s see nn-meter --list-torchvision, or export it with "
-                  "torch.onnx.export",
-                  name, advice);
+  return nnm_fail(
+      error, NNM_ERROR_NOT_FOUND, NULL,
+      "no network of torchvision is known as '%.100s';%s see nn-meter --list-torchvision, or export it with "
+      "torch.onnx.export",
+      name, advice);
 }
 
 const nnm_torchvision_graph *nnm_find_torchvision(const char *name, nnm_error *error) {

@@ -5,7 +5,7 @@ usage: export.py FOLDER NAME...
 
 Fills FOLDER/NAME with what is not there yet of
   open.onnx    the sizes in open_sizes() (networks.py) left open
-  fixed.onnx   at the network's own size
+  fixed.onnx   at the network's own size, where open.onnx is not enough (networks.has_second_size)
   other.onnx   at a second size, for the check of open.onnx (networks.has_second_size)
   facts.json   what torchvision says of the network: parameters, multiply-adds
 No file has weights.
@@ -33,7 +33,7 @@ def declare_detection_operators(torch):
     """What the compiled part would do when detectors run: anything of the right shape, for only the trace is wanted."""
     import torchvision
 
-    torchvision.extension._has_ops = has_operators
+    torchvision.extension._has_ops = sys.modules["torchvision.ops.roi_align"]._has_ops = has_operators
     library = torch.library.Library("torchvision", "FRAGMENT")
     try:
         library.define(
@@ -118,10 +118,11 @@ def export(torch, torchvision, name, folder):
     facts = facts_of(torchvision, name, model)
     kind, shape = facts["kind"], facts["input"]
     sizes, input_names = networks.open_sizes(kind, name), networks.input_names(kind)
-    wanted = {"fixed.onnx": (shape, {})}
+    second = networks.has_second_size(sizes, facts.get("meta_gigaops"))
+    wanted = {} if sizes and not second else {"fixed.onnx": (shape, {})}
     if sizes:
         wanted["open.onnx"] = (shape, {"dynamic_axes": {input_names[0]: sizes}})
-    if networks.has_second_size(sizes, facts.get("meta_gigaops")):
+    if second:
         wanted["other.onnx"] = (networks.other_shape(shape, sizes), {})
     for file, (size, options) in wanted.items():
         if not (folder / file).exists():

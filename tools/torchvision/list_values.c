@@ -15,7 +15,8 @@ static bool parse_shape(char *text, nnm_input_shape *shape, int64_t *dims) {
   *colon = '\0';
   shape->name = text;
   shape->dims = dims;
-  for (char *at = colon + 1; *at && shape->rank < MOST_DIMS; at += *at == 'x') dims[shape->rank++] = strtoll(at, &at, 10);
+  for (char *at = colon + 1; *at && shape->rank < MOST_DIMS; at += *at == 'x')
+    dims[shape->rank++] = strtoll(at, &at, 10);
   return shape->rank > 0;
 }
 

@@ -19,7 +19,9 @@ def module_of(torchvision, kind):
 
 def names(torchvision):
     """[(name, kind)], the classification networks first. Quantised ones are not exported by torch."""
-    return [(name, kind) for kind in KINDS for name in torchvision.models.list_models(module=module_of(torchvision, kind))]
+    return [
+        (name, kind) for kind in KINDS for name in torchvision.models.list_models(module=module_of(torchvision, kind))
+    ]
 
 
 def kind_of(torchvision, name):

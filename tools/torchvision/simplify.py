@@ -110,29 +110,13 @@ def simplify(model, real_inputs, facts):
 
 
 def strip(model):
-    """Without what is only for people who debug exporters; tensors between nodes get short names."""
+    """Without what is only for people who debug exporters. Names stay: inspect shows them."""
     graph = model.graph
     del graph.value_info[:], graph.metadata_props[:]
     model.doc_string = graph.doc_string = ""
     for node in graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
-    if any(has_body(node) for node in graph.node):
-        return
-    fixed = {each.name for each in (*graph.input, *graph.output)}
-    fixed.update(each.name for each in graph.initializer if not each.name.startswith(("/", "onnx::")))
-    short = {}
-
-    def shorten(names):
-        for position, name in enumerate(names):
-            if name and name not in fixed:
-                names[position] = short.setdefault(name, str(len(short)))
-
-    for node in graph.node:
-        shorten(node.input)
-        shorten(node.output)
-    for tensor in graph.initializer:
-        tensor.name = short.get(tensor.name, tensor.name)
 
 
 def load(path):

@@ -12,7 +12,15 @@ from nn_meter.ir_converter import model_file_to_graph
 CPU = "cortexA76cpu_tflite21"
 TOOLS = Path(__file__).resolve().parents[3] / "tools"
 # one of each family; the others are compared when they are exported, by make torchvision
-FAMILIES = ["alexnet", "mnasnet0_5", "mobilenet_v3_small", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1", "vit_b_32"]
+FAMILIES = [
+    "alexnet",
+    "mnasnet0_5",
+    "mobilenet_v3_small",
+    "resnet18",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+    "vit_b_32",
+]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +30,11 @@ def predictor():
 
 def test_by_name(predictor):
     latency = predictor.predict("resnet18", "torch")
-    assert latency == predictor.predict("resnet18", "torchvision") == predictor.predict("resnet18", "torch", apply_nni=True)
+    assert (
+        latency
+        == predictor.predict("resnet18", "torchvision")
+        == predictor.predict("resnet18", "torch", apply_nni=True)
+    )
     assert latency == nn_meter.Predictor(CPU).predict(nn_meter.Model("resnet18", format="torchvision")).latency_ms
     assert predictor.predict("resnet18", "torch", detail=True).model == "resnet18"
 
@@ -79,7 +91,9 @@ def torchvision():
 def test_as_its_module(predictor, torchvision, name):
     from nn_meter.torch_models import torchvision_model
 
-    assert predictor.predict(torchvision_model(name), "torch") == pytest.approx(predictor.predict(name, "torch"), rel=1e-6)
+    assert predictor.predict(torchvision_model(name), "torch") == pytest.approx(
+        predictor.predict(name, "torch"), rel=1e-6
+    )
 
 
 def test_other_sizes_come_from_torchvision(predictor, torchvision):
