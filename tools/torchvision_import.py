@@ -15,6 +15,6 @@ def import_torchvision():
             library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
         except RuntimeError:  # it did load
             pass
-    import torchvision
+    import torchvision.models  # a folder of that name on the path is no torchvision
 
     return torchvision
