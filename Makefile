@@ -93,6 +93,8 @@ torchvision: build ## export torchvision's networks anew (torch; an hour, 8 GB);
 	@$(SETUP) package .venv-torchvision build-python
 	@ninja -C $(BUILD) --quiet tools/list_values
 	@.venv-torchvision/bin/python -W ignore tools/torchvision/make_graphs.py --build $(BUILD) $(TORCHVISION_OPTIONS)
+	@ninja -C $(BUILD) $(NINJA_FLAGS)
+	@python3 tools/torchvision/time_networks.py $(PROGRAM) --write docs/torchvision.md
 	@$(SETUP) package .venv-torchvision build-python
 	@.venv-torchvision/bin/python -m pytest -q -rs -p no:cacheprovider tests/python/package/test_torchvision.py
 
