@@ -28,7 +28,10 @@ from ._core import (
     Rules,
     Table,
     detect_format,
+    fetch,
     predictors,
+    register,
+    unregister,
 )
 from ._core import VERSION as __version__
 from .logs import handler, logger
@@ -75,6 +78,7 @@ __all__ = [
     "create_user_configs",
     "detect_format",
     "download_from_url",
+    "fetch",
     "handler",
     "latency_metrics",
     "list_latency_predictors",
@@ -85,6 +89,8 @@ __all__ = [
     "nnMeterPredictor",
     "open_model",
     "predictors",
+    "register",
+    "unregister",
 ]
 
 

@@ -51,8 +51,8 @@ the relative error. All figures are out of sample: the judged models are the fif
 `crc32(name) % 5 == 0`; the shipped predictors were trained on the others. Settings were chosen on one more fifth of those
 (remainder 1), left out of training for that purpose, the fusion rules (`tools/train/choose_rules.py`) on samples of all but
 the judged fifth. The judged fifth was looked at after a first short training, for the tables of the predictors before these,
-for these tables, for a variant of calibration (another constant) that was not taken, and for a first set of fusion rules, before longer
-trainings on the other folds led to these; no choice was made by it.
+for these tables, for three earlier versions of calibration (the present one was chosen on the fifth with remainder 1), and for
+a first set of fusion rules, before longer trainings on the other folds led to these; no choice was made by it.
 The last column: how many measurements the interval covers that each prediction carries.
 
 """

@@ -60,6 +60,17 @@ def test_register_use_unregister(home, tmp_path, capsys):
         unregister_predictor("my_phone", None)
 
 
+def test_fetch_a_shared_file(home, url):
+    original = nn_meter.Predictor("cortexA76cpu_tflite21")
+    from nn_meter.fit.predictor_file import container
+
+    ARCHIVES["/their_phone.nnmeter"] = container("their_phone", "1.0", "", original.rules, original.data)
+    path = nn_meter.fetch("their_phone", url=url + "/their_phone.nnmeter")
+    assert path.startswith(str(home)) and nn_meter.Predictor("their_phone").version == "1.0"
+    with pytest.raises(nn_meter.Error, match="gone"):
+        nn_meter.fetch("another", url=url + "/gone.zip")
+
+
 def test_config_files(home):
     from nn_meter.predictor.utils import check_predictors, load_config_file
 
