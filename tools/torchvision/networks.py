@@ -1,6 +1,7 @@
 """Which networks of torchvision are shipped, and at which input sizes. One place for the exporter and its checks."""
 
 KINDS = ("classification", "segmentation", "detection", "video", "optical_flow")
+FRAMES = 16  # of a video
 DETECTION_SIZE = 800  # of square images, where the network scales them itself to about that
 
 SECOND_SIZE_GIGAOPS = 6
@@ -12,16 +13,29 @@ FIXED_IMAGE = ("vit", "swin", "maxvit", "alexnet", "vgg")
 # Of these some shapes are computed from constants that torch takes for weights: they are exported with their values.
 WITH_VALUES = ("swin_v2",)
 
+# Why a network is not shipped; docs/torchvision.md says it.
+LEFT_OUT = {
+    "keypointrcnn_resnet50_fpn": "sizes depend on what is found in the image",
+    "maskrcnn_resnet50_fpn": "sizes depend on what is found in the image",
+    "maskrcnn_resnet50_fpn_v2": "sizes depend on what is found in the image",
+    "mvit_v1_b": "torch takes more than 24 GB of memory to export it",
+    "mvit_v2_s": "torch takes more than 24 GB of memory to export it",
+    "raft_large": "no network for one image: a search between two",
+    "raft_small": "no network for one image: a search between two",
+    "swin3d_b": "not tried, for the memory that exporting mvit_* takes",
+    "swin3d_s": "not tried, for the memory that exporting mvit_* takes",
+    "swin3d_t": "not tried, for the memory that exporting mvit_* takes",
+}
+
 
 def module_of(torchvision, kind):
     return torchvision.models if kind == "classification" else getattr(torchvision.models, kind)
 
 
 def names(torchvision):
-    """[(name, kind)], the classification networks first. Quantised ones are not exported by torch."""
-    return [
-        (name, kind) for kind in KINDS for name in torchvision.models.list_models(module=module_of(torchvision, kind))
-    ]
+    """[(name, kind)] of what is shipped, the classification networks first. Quantised ones are not exported by torch."""
+    listed = {kind: torchvision.models.list_models(module=module_of(torchvision, kind)) for kind in KINDS}
+    return [(name, kind) for kind in KINDS for name in listed[kind] if name not in LEFT_OUT]
 
 
 def kind_of(torchvision, name):
@@ -59,8 +73,7 @@ def own_input(torchvision, name):
         return [1, 3, size, size]
     if kind == "video":
         size = transform_setting(weights, "crop_size")
-        frames = {"s3d": 128}.get(name, 32 if name.startswith("swin") else 16)
-        return [1, 3, frames, size, size]
+        return [1, 3, FRAMES, size, size]
     if kind == "detection":
         size = next((int(part) for part in ("300", "320") if part in name), DETECTION_SIZE)
         return [3, size, size]

@@ -129,7 +129,7 @@ def test_what_cannot_be_exported_says_why(predictor):
         predictor.predict(Neither(), "torch", input_shape=(1, 3, 8, 8))
 
 
-@pytest.mark.parametrize(("model", "shape"), [("resnet18", (1, 3, 8, 8)), (small(), "1x3x8x8"), (small(), ())])
+@pytest.mark.parametrize(("model", "shape"), [(b"resnet18", (1, 3, 8, 8)), (small(), "1x3x8x8"), (small(), ())])
 def test_wrong_arguments(predictor, model, shape):
     with pytest.raises(nn_meter.Error, match="neither a torch.nn.Module|is no shape; give"):
         predictor.predict(model, "torch", input_shape=shape)

@@ -69,7 +69,7 @@ def test_neither_torch_nor_torchvision_is_imported(tmp_path):
         "print(json.dumps([ms, sorted({'torch', 'torchvision', 'onnx', 'numpy'} & set(sys.modules))]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
-    latency, imported = json.loads(done.stdout.splitlines()[-1])
+    latency, imported = json.loads(done.stdout.splitlines()[-1])  # behind the messages of nn-Meter 2.0
     assert latency > 0 and imported == []
 
 
