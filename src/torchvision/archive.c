@@ -16,8 +16,9 @@
 
 #define NNM_DIMS(...) \
   (const int64_t[]) { __VA_ARGS__ }
+
+/* By name. */
 static const nnm_torchvision_graph graphs[] = {
-    /* by name */
 #define NNM_TORCHVISION(name, offset, packed, size, rank, dims) {name, offset, packed, size, rank, dims},
 #include "graph_list.inc"
 #undef NNM_TORCHVISION
@@ -64,7 +65,7 @@ enum { PROPOSED = 3 };
 
 /* The nearest names, the first one first; NULL where there are no more about as near. */
 static void find_nearest(const char *name, const char *nearest[PROPOSED]) {
-  size_t far[PROPOSED], limit = strlen(name) / 3 + 2;
+  size_t far[PROPOSED] = {0}, limit = strlen(name) / 3 + 2;
   for (size_t i = 0; i < GRAPHS; i++) {
     size_t letters = distance(name, graphs[i].name), at = PROPOSED;
     while (at && (!nearest[at - 1] || letters < far[at - 1])) at--;
