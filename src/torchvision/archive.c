@@ -16,8 +16,9 @@
 
 #define NNM_DIMS(...) \
   (const int64_t[]) { __VA_ARGS__ }
+
+/* By name. */
 static const nnm_torchvision_graph graphs[] = {
-/* by name */
 #define NNM_TORCHVISION(name, offset, packed, size, rank, dims) {name, offset, packed, size, rank, dims},
 #include "graph_list.inc"
 #undef NNM_TORCHVISION
