@@ -234,8 +234,8 @@ def kernel_latencies(graphs):
     """{(model, node): ms} of every kernel, as the device would measure them alone."""
     truth, found = nn_meter.Predictor(TRUTH), {}
     for name, model in as_models(graphs).items():
-        for _, _, latency_ms, _, nodes in truth.predict(model).kernels:
-            found[name, nodes[0]] = latency_ms
+        for kernel in truth.predict(model).kernels:
+            found[name, kernel.nodes[0]] = kernel.latency_ms
     return found
 
 
