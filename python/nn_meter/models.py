@@ -3,7 +3,7 @@
 import json
 import os
 
-from ._core import FORMATS, Error, Model
+from ._core import Error, Model
 from .errors import UnsupportedModelType, fault
 from .logs import logger
 
@@ -36,12 +36,8 @@ def _of_onnx(model, input_shape, apply_nni):
     return _file(model, "onnx", input_shape)
 
 
-def _of_frozen_graph(model, input_shape, apply_nni):
-    return _file(model, "tensorflow", input_shape)
-
-
-def _of_tflite(model, input_shape, apply_nni):
-    return _file(model, "tflite", input_shape)
+def _of_file(format):
+    return lambda model, input_shape, apply_nni: _file(model, format, input_shape)
 
 
 def _of_ir(model, input_shape, apply_nni):
@@ -57,13 +53,7 @@ def _of_nni_ir(model, input_shape, apply_nni):
         model = model._dump()
     if isinstance(model, dict):
         model = json.dumps(model).encode()
-    name = None if _is_path(model) else "model"
-    try:
-        return Model(model, name, "nni-ir")
-    except Error as error:
-        if error.status != "shape" or input_shape is None:
-            raise
-    return Model(model, name, "nni-ir", input_shapes={"": tuple(input_shape)})
+    return _file(model, "nni-ir", input_shape)
 
 
 def _shapes_of_network(input_shape):
@@ -101,30 +91,26 @@ def _of_torch(model, input_shape, apply_nni):
     return _file(onnx_of(model, input_shape), "onnx", None, type(model).__name__)
 
 
-def _of_anything(model, input_shape, apply_nni):
-    return _file(model, None, input_shape)
-
-
 MODEL_TYPES = {
     "onnx": _of_onnx,
-    "pb": _of_frozen_graph,
+    "pb": _of_file("tensorflow"),
     "torch": _of_torch,
     "nnmeter-ir": _of_ir,
     "nni-ir": _of_nni_ir,
     # beyond nn-Meter 2.0
-    "tensorflow": _of_frozen_graph,
-    "tflite": _of_tflite,
+    "tensorflow": _of_file("tensorflow"),
+    "tflite": _of_file("tflite"),
+    "benchmark": _of_file("benchmark"),
     "torchvision": _of_torchvision,
-    **{name: _of_anything for name in FORMATS if name not in ("onnx", "nnmeter-ir", "nni-ir", "tensorflow", "tflite")},
-    None: _of_anything,
+    None: _of_file(None),
 }
 
 
 def open_model(model, model_type=None, input_shape=INPUT_SHAPE, apply_nni=False):
     """An nn_meter.Model.
 
-    model: a path, bytes, an nn_meter.Model, the name of a network of torchvision, or an object: onnx.ModelProto, torch.nn.Module, torch.export.ExportedProgram,
-        an NNI model or its dictionary, a dictionary of nn-Meter's IR.
+    model: a path, bytes, an nn_meter.Model, the name of a network of torchvision, or an object: onnx.ModelProto,
+        torch.nn.Module, torch.export.ExportedProgram, an NNI model or its dictionary, a dictionary of nn-Meter's IR.
     model_type: a key of MODEL_TYPES; None tells it from the content.
     input_shape: for torch, one shape, several, or the inputs themselves; for files, only where they leave it open; for
         networks of torchvision by name, when it is INPUT_SHAPE itself, the network's own.

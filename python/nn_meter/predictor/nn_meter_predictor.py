@@ -120,6 +120,8 @@ class nnMeterPredictor:
         else:
             prediction = self.predictor.predict(opened, compat)
             latency_ms = prediction.latency_ms
+            for note in prediction.notes:
+                logger.info("Note: %s", note)
         logger.info("Predict latency: %s ms", latency_ms)
         return Report(opened, self.predictor, prediction) if detail else latency_ms
 
@@ -133,7 +135,7 @@ class nnMeterPredictor:
     def predict_many(self, models, model_type=None, jobs=None, *, detail=False, keep_going=False):
         """Predicts each of an iterable of models, on several cores; an iterator over the results, in the order of the models.
 
-        models, model_type: each as predict() takes them; nothing is logged.
+        models, model_type: each as predict() takes them; nothing is logged: detail=True gives coverage and notes.
         jobs: threads; None: one per core. The work is done without Python's lock.
         keep_going: give the nn_meter.Error of a model in its place instead of raising it.
         """

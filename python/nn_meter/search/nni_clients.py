@@ -81,6 +81,7 @@ class HardwareLatencyEstimator:
         in it: each candidate is predicted alone, where it stands; operators that are fused across its borders in the whole
         network count as they stand alone.
     dummy_input: shape of the model's input.
+    notes: what the predictor guessed, extrapolated or left out.
     dump_lat_table: where to write the table of the latencies, as JSON (which YAML reads as well); None: nowhere.
     """
 
@@ -88,6 +89,7 @@ class HardwareLatencyEstimator:
         by_name = not isinstance(applied_hardware, Predictor)
         self.predictor = Predictor(applied_hardware) if by_name else applied_hardware
         self.table = LatencyTable(model, self.predictor) if isinstance(model, Space) else None
+        self.notes = self.table.notes if self.table else ()
         if self.table:
             self.names = {str(i): [str(c) for c in range(n)] for i, n in enumerate(model.choices)}
             self.block_latency_table, self.rest_ms = None, None
@@ -101,6 +103,7 @@ class HardwareLatencyEstimator:
     def _milliseconds(self, module, shapes):
         model = open_model(module, "torch", shapes)
         prediction = self.predictor.predict(model)
+        self.notes = tuple(dict.fromkeys((*self.notes, *prediction.notes)))
         return prediction.latency_ms - prediction.constant_ms
 
     def _measure(self, model, dummy_input):

@@ -22,6 +22,7 @@ MOST_STATES = 20_000  # of one layer: more memory is not worth it
 class LatencyTable:
     """space: a Space; predictor: a name, path or nn_meter.Predictor. report(share of the work done): called now and then.
 
+    notes: what the predictor guessed, extrapolated or left out for any of the blocks, each once.
     difference: the largest relative difference to whole networks, of those that were put together to check (None: not
         checked, checked=0); memory: how many blocks the states remember. Raises nn_meter.Error.
     """
@@ -30,22 +31,28 @@ class LatencyTable:
         self.space = space
         self.predictor = predictor if isinstance(predictor, Predictor) else Predictor(predictor)
         self.constant_ms = self.difference = None
+        self._notes = {}
         self._known = {}  # places one behind the other -> (milliseconds, number) of their kernels
+        kept = None
         for memory in MEMORY:
             built = self._build(memory, report)
             if built is None:
                 break
-            before = self.__dict__.copy()
-            self.memory, (self.sizes, self.costs, self.next) = memory, built
-            self.arrays = self.sizes.tobytes(), self.costs.tobytes(), self.next.tobytes()
+            self._use(memory, built)
             if not checked:
                 break
             self.difference = self.check(checked, seed)
+            if kept and self.difference >= kept[0]:  # more memory is no better
+                self.difference = kept[0]
+                self._use(*kept[1:])
+                break
             if self.is_exact:
                 break
-            if memory > MEMORY[0] and self.difference >= before["difference"]:
-                self.__dict__ = before  # more memory is no better
-                break
+            kept = self.difference, memory, built
+
+    def _use(self, memory, built):
+        self.memory, (self.sizes, self.costs, self.next) = memory, built
+        self.arrays = self.sizes.tobytes(), self.costs.tobytes(), self.next.tobytes()
 
     # ---- building
 
@@ -57,6 +64,7 @@ class LatencyTable:
             blocks = [self.space.block(*place)[0] for place in places]
             prediction = self.predictor.predict(self.space.chain.join(blocks))
             self.constant_ms = prediction.constant_ms
+            self._notes.update(dict.fromkeys(prediction.notes))
             self._known[places] = prediction.latency_ms - prediction.constant_ms, len(prediction.kernels)
         return self._known[places]
 
@@ -88,6 +96,10 @@ class LatencyTable:
         return np.array(sizes, np.int32), np.array(costs), np.array(following, np.int32)
 
     # ---- using
+
+    @property
+    def notes(self):
+        return tuple(self._notes)
 
     def latencies(self, candidates):
         """Milliseconds of candidates: an integer array [candidate, layer] of choices; float64 [candidate]. Computed in C without

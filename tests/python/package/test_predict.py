@@ -125,6 +125,19 @@ def test_messages_stay_parseable(predictor, capsys):
     ]
 
 
+def test_notes_are_said(predictor, capsys):
+    predictor.predict(open_model([1, 3, 4000, 4000]), "onnx")
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("(nn-Meter) Note: ") and "outside the training range" in line for line in lines)
+
+
+def test_a_type_is_no_wish(predictor):
+    """The format that was named is the one that is read."""
+    for wrong in ("benchmark", "tflite", "pb", "nni-ir"):
+        with pytest.raises(nn_meter.Error):
+            predictor.predict(str(MOBILENET), wrong)
+
+
 def test_levels_of_logging():
     assert logging.getLevelName(22) == "KEYINFO" and logging.getLevelName(25) == "RESULT"
     assert callable(logging.keyinfo) and callable(logging.result)

@@ -108,6 +108,13 @@ def test_onnx_blocks_as_bytes_files_and_objects(tmp_path):
     assert LatencyTable(other_size, CPU).latency([0]) > latencies[0] / 2, "blocks take the shape of what is in front"
 
 
+def test_what_was_guessed_is_said(mobile):
+    assert mobile[1].notes == tuple(dict.fromkeys(mobile[1].notes))
+    odd = [["input", [], [3, 3, 5000]], ["conv", [0], 5000, 11, 1, "SAME"]]
+    table = LatencyTable(Space([[odd]], (3, 3, 5000)), CPU)
+    assert any("outside the training range" in note for note in table.notes)
+
+
 def test_a_difference_is_reported_not_hidden(mobile, monkeypatch):
     space, table = mobile
     assert LatencyTable(space, CPU, checked=0).difference is None

@@ -1,9 +1,6 @@
 """Names of nn-Meter 2.0's predictors, and figures of merit."""
 
 PREDICTOR_OF = {
-    "conv-relu": "conv-bn-relu",
-    "conv": "conv-bn-relu",
-    "dwconv": "dwconv-bn-relu",
     "fc-relu": "fc",
     "gap": "global-avgpool",
     "bn-relu": "bnrelu",
