@@ -2,16 +2,19 @@
 
 import itertools
 import json
+import struct
 
 import nn_meter
 import pytest
+from nn_meter.fit.predictor_file import container
 
 CHANNELS = (16, 32, 64, 128, 256, 512)
 SIZES = (7, 14, 28, 56, 112)
 WINDOWS = (1, 3, 5, 7)
 SLACK = 0.05  # a device may like one shape better than the next smaller one
 MOST = 3  # pairs, of 2,316
-WORST, WORST_AT_EDGE = 0.15, 0.3  # the latter for one pair at the most, at the edge of what was measured or beyond
+WORST, WORST_OUTSIDE = 0.15, 0.3  # within the measured range, and outside of it, however little
+HEADER, FEATURE = 64, 64  # bytes; a feature's tolerance is its last number (docs/predictor-format.md)
 
 BUILT_IN = [name for name, _, _, origin, _ in nn_meter.predictors() if origin == "built in"]
 
@@ -36,12 +39,21 @@ def larger(inputs, outputs, size, window):
     )
 
 
+def without_tolerance(predictor):
+    """The same predictor, for which the measured range ends where it ends."""
+    data = bytearray(predictor.data)
+    for feature in range(len(nn_meter.FEATURES)):
+        struct.pack_into("<f", data, HEADER + FEATURE * feature + FEATURE - 4, 0.0)
+    return nn_meter.Predictor(container(predictor.name, predictor.version, "", predictor.rules, bytes(data)))
+
+
 @pytest.mark.parametrize("device", BUILT_IN)
 def test_more_work_takes_no_less_time(device, models):
-    predictor = nn_meter.Predictor(device)
+    predictor = without_tolerance(nn_meter.Predictor(device))
     found = {shape: predictor.predict(model) for shape, model in models.items()}
     pairs = [(found[shape], found[more]) for shape in found for more in larger(*shape) if more in found]
     assert len(pairs) == 2316
-    cheaper = sorted(change for change in (b.latency_ms / a.latency_ms - 1 for a, b in pairs) if change < -SLACK)
+    cheaper = [(b.latency_ms / a.latency_ms - 1, min(a.coverage, b.coverage) == 1) for a, b in pairs]
+    cheaper = sorted(pair for pair in cheaper if pair[0] < -SLACK)
     assert len(cheaper) <= MOST, cheaper
-    assert all(change > -WORST for change in cheaper[1:]) and min(cheaper, default=0) > -WORST_AT_EDGE, cheaper
+    assert all(change > -(WORST if measured else WORST_OUTSIDE) for change, measured in cheaper), cheaper
