@@ -169,7 +169,7 @@ static void take(nnm_kernel_search *d, const block *b) {
 
 void nnm_match_attention(nnm_kernel_search *d, nnm_node_id n) {
   block b = {.d = d, .units = {d->unit_of[n]}, .count = 1};
-  if (!is_product(&b, d->unit_of[n])) return;
+  if (!is_product(&b, d->unit_of[n]) || !nnm_fusion_rules_allow_block(d->rules, "matmul", "softmax")) return;
   const nnm_node *node = &d->graph->nodes[n];
   for (int i = 0; i < 2; i++) {
     b.count = 1;

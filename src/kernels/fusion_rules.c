@@ -38,6 +38,10 @@ bool nnm_fusion_rules_allow(const nnm_fusion_rules *rules, const char *first, co
   return nnm_fusion_rules_ask(rules, first, second) == NNM_FUSION_ALLOWED;
 }
 
+bool nnm_fusion_rules_allow_block(const nnm_fusion_rules *rules, const char *first, const char *second) {
+  return nnm_fusion_rules_ask(rules, first, second) != NNM_FUSION_DENIED;
+}
+
 bool nnm_fusion_rules_allow_chain(const nnm_fusion_rules *rules, const char *const *ops, size_t op_count) {
   return find_slot(rules, ops, op_count)->answer == NNM_FUSION_ALLOWED;
 }

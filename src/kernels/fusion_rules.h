@@ -42,6 +42,9 @@ void nnm_fusion_rules_free(nnm_fusion_rules *rules); /* NULL is fine */
 nnm_fusion_answer nnm_fusion_rules_ask(const nnm_fusion_rules *rules, const char *first, const char *second);
 /* Whether the answer is NNM_FUSION_ALLOWED. */
 bool nnm_fusion_rules_allow(const nnm_fusion_rules *rules, const char *first, const char *second);
+/* Whether what is several operators in a file and begins with these two may be looked for as one (attention: matmul,
+ * softmax; squeeze-and-excite: gap, conv): unless the rules say no, since files of before know no such rule. */
+bool nnm_fusion_rules_allow_block(const nnm_fusion_rules *rules, const char *first, const char *second);
 /* Whether a rule such as BF_conv_bn_relu allows the whole chain of operators. */
 bool nnm_fusion_rules_allow_chain(const nnm_fusion_rules *rules, const char *const *ops, size_t op_count);
 

@@ -367,6 +367,7 @@ void nnm_match_patterns(nnm_kernel_search *d, nnm_node_id n) {
   int steps = MOST_STEPS;
   for (size_t i = 0; i < sizeof patterns / sizeof patterns[0] && steps > 0; i++) {
     if (!fits(d, &d->units[id], (symbol)patterns[i].symbols[0])) continue;
+    if (patterns[i].role == NNM_ROLE_SE && !nnm_fusion_rules_allow_block(d->rules, "gap", "conv")) continue;
     match m = {.d = d, .at = patterns[i].symbols + 1, .steps = &steps, .x = -1, .normed = NNM_ROLE_COUNT};
     if (!match_unit(&m, id, (symbol)patterns[i].symbols[0]) || m.count < 2 || !nnm_is_closed(d, m.units, m.count))
       continue;

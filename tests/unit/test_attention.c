@@ -149,6 +149,17 @@ static void test_no_attention(void **state) {
 }
 
 /* The same sizes, whatever the operator and the layout of its inputs. */
+static void test_denied(void **state) {
+  (void)state;
+  start();
+  spell("MatMul(q kt)s;Softmax(s)p;MatMul(p v)o;");
+  detect_with("{\"BF_matmul_softmax\": {\"obey\": false}}");
+  assert_int_equal(count_of(NNM_KERNEL_ATTENTION), 0);
+  assert_int_equal(count_of(NNM_KERNEL_MATMUL), 2);
+  assert_int_equal(count_of(NNM_KERNEL_SOFTMAX), 1);
+  release();
+}
+
 static void test_operators(void **state) {
   (void)state;
   for (int form = 0; form < 4; form++) {
@@ -212,7 +223,7 @@ static void test_long_chain(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_spelt_out),       cmocka_unit_test(test_no_attention), cmocka_unit_test(test_operators),
-      cmocka_unit_test(test_with_projection), cmocka_unit_test(test_long_chain),
+      cmocka_unit_test(test_with_projection), cmocka_unit_test(test_long_chain),   cmocka_unit_test(test_denied),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,44 @@ static void test_every_operator(void **state) {
   nnm_graph_free(graph);
 }
 
+/* The operators of the phones' blocks. */
+static void test_blocks(void **state) {
+  (void)state;
+  nnm_graph *graph = NULL;
+  nnm_shapes *shapes = NULL;
+  static const char text[] =
+      "{\"id\": \"b\", \"family\": \"b\", \"ops\": [[\"input\", [], [100, 104]], [\"layernorm\", [0]], [\"dense\", "
+      "[1], 384],"
+      " [\"reshape\", [2], [1, 100, 6, 64]], [\"transpose\", [3], [1, 6, 100, 64]], [\"split\", [4], [1, 6, 100, 16]],"
+      " [\"split\", [4], [1, 6, 100, 16]], [\"split\", [4], [1, 6, 100, 32]], [\"bmm\", [5, 6], [1, 6, 100, 100]],"
+      " [\"mul_const\", [8]], [\"add_const\", [9]], [\"softmax\", [10]], [\"bmm\", [11, 7], [1, 6, 100, 32]],"
+      " [\"transpose\", [12], [1, 100, 6, 32]], [\"reshape\", [13], [1, 10, 10, 192]], [\"hswish\", [14]], [\"pad\", "
+      "[15], 1],"
+      " [\"avgpool\", [16], 2, 2, \"VALID\"], [\"conv\", [17], 8, 1, 1, \"SAME\", \"bias\"], [\"mean\", [18], "
+      "\"keepdims\"],"
+      " [\"swish\", [19]]]}";
+  assert_int_equal(read_text(text, &graph), NNM_OK);
+  assert_int_equal(nnm_infer_graph_shapes(graph, NULL, &shapes, &error), NNM_OK);
+  assert_string_equal(shape_text_of(graph, shapes, "op2"), "1x100x384");
+  assert_string_equal(shape_text_of(graph, shapes, "op4"), "1x6x100x64");
+  assert_string_equal(shape_text_of(graph, shapes, "op6"), "1x6x100x16");
+  assert_string_equal(shape_text_of(graph, shapes, "op7"), "1x6x100x32");
+  assert_string_equal(shape_text_of(graph, shapes, "op8"), "1x6x100x100");
+  assert_string_equal(shape_text_of(graph, shapes, "op12"), "1x6x100x32");
+  assert_string_equal(shape_text_of(graph, shapes, "op13"), "1x100x6x32");
+  assert_string_equal(shape_text_of(graph, shapes, "op16"), "1x12x12x192");
+  assert_string_equal(shape_text_of(graph, shapes, "op17"), "1x6x6x192");
+  assert_string_equal(shape_text_of(graph, shapes, "op19"), "1x1x1x8");
+  assert_string_equal(shape_text_of(graph, shapes, "op20"), "1x1x1x8");
+  assert_int_equal(graph->node_count, 18); /* the three parts of the split are one node, and the input is none */
+  assert_int_equal(nnm_node_multiply_adds(graph, shapes, 1), 100 * 104 * 384);
+  assert_int_equal(nnm_node_multiply_adds(graph, shapes, 5), 6 * 100 * 100 * 16);
+  nnm_shapes_free(shapes);
+  nnm_graph_free(graph);
+}
+
+#define TOKENS "[\"input\", [], [4, 6]], [\"reshape\", [0], [1, 4, 6]]"
+
 static void test_faults(void **state) {
   (void)state;
   static const struct {
@@ -75,6 +113,20 @@ static void test_faults(void **state) {
        NNM_ERROR_FORMAT},
       {"{\"ops\": [[\"input\", [], [1, 1, 3]], [\"lstm\", [0]]]}", "$.ops[1]", "no operator", NNM_ERROR_UNSUPPORTED},
       {"{\"ops\": [[\"input\", [], [99999999999999, 1, 3]]]}", "$.ops[0]", "positive", NNM_ERROR_FORMAT},
+      {"{\"ops\": [" TOKENS ", [\"transpose\", [1], [1, 6, 5]]]}", "$.ops[2]", "no exchange", NNM_ERROR_FORMAT},
+      {"{\"ops\": [" TOKENS ", [\"transpose\", [1], [6, 4]]]}", "$.ops[2]", "no exchange", NNM_ERROR_FORMAT},
+      {"{\"ops\": [" TOKENS ", [\"transpose\", [1], [24]]]}", "$.ops[2]", "two dimensions", NNM_ERROR_FORMAT},
+      {"{\"ops\": [" TOKENS ", [\"bmm\", [1, 1], [1, 4, 5]]]}", "$.ops[2]", "another shape", NNM_ERROR_FORMAT},
+      {"{\"ops\": [" TOKENS ", [\"bmm\", [1, 1], [4, 4]]]}", "$.ops[2]", "not said before", NNM_ERROR_FORMAT},
+      {"{\"ops\": [" TOKENS ", [\"bn\", [1]], [\"add\", [1, 2]], [\"bmm\", [2, 3], [1, 4, 4]]]}", "$.ops[4]",
+       "not said", NNM_ERROR_FORMAT},
+      {"{\"ops\": [" TOKENS ", [\"split\", [1], [1, 4, 2]], [\"split\", [1], 4]]}", "$.ops[3]", "shape",
+       NNM_ERROR_FORMAT},
+      {"{\"ops\": [[\"input\", [], [4, 4, 3]], [\"mean\", [0], \"all\"]]}", "$.ops[1]", "\"keepdims\"",
+       NNM_ERROR_FORMAT},
+      {"{\"ops\": [[\"input\", [], [4, 4, 3]], [\"conv\", [0], 4, 1, 1, \"SAME\", 7]]}", "$.ops[1]", "\"bias\"",
+       NNM_ERROR_FORMAT},
+      {"{\"ops\": [[\"input\", [], [4, 4, 3]], [\"pad\", [0], 0]]}", "$.ops[1]", "positive", NNM_ERROR_FORMAT},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     nnm_graph *graph = NULL;
@@ -106,6 +158,7 @@ static void test_truncation(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_operator),
+      cmocka_unit_test(test_blocks),
       cmocka_unit_test(test_faults),
       cmocka_unit_test(test_truncation),
   };

@@ -386,6 +386,29 @@ static void test_squeeze_excite(void **state) {
   }
 }
 
+/* Blocks stay in one unless the rules say no; a rule that says yes changes nothing. */
+static void test_blocks_denied(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  static const struct {
+    const char *rules, *names;
+  } cases[] = {
+      {"{\"BF_se_relu\": {\"obey\": true}}", "se-relu"},
+      {"{\"BF_se_relu\": {\"obey\": true}, \"BF_gap_conv\": {\"obey\": true}}", "se-relu"},
+      {"{\"BF_gap_conv\": {\"obey\": false}}", "global-avgpool, conv, swish, conv, sigmoid, mul, relu"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    make_start(&maker, 11);
+    input();
+    scalars();
+    squeeze_excite(0, false, "Sigmoid");
+    output("z");
+    detect_with(cases[i].rules);
+    expect_names(cases[i].names);
+    release();
+  }
+}
+
 static void test_channel_shuffle(void **state) {
   (void)state;
   nnm_graph_builder_free(maker.builder);
@@ -488,7 +511,7 @@ int main(void) {
       cmocka_unit_test_setup(test_norm_spellings, setup),    cmocka_unit_test_setup(test_group_norm, setup),
       cmocka_unit_test_setup(test_indices, setup),           cmocka_unit_test_setup(test_batch_norm_by_formula, setup),
       cmocka_unit_test_setup(test_l2_norm_spellings, setup), cmocka_unit_test_setup(test_norm_as_batch_norm, setup),
-      cmocka_unit_test_setup(test_norm_of_groups, setup),
+      cmocka_unit_test_setup(test_norm_of_groups, setup),    cmocka_unit_test_setup(test_blocks_denied, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,8 +62,7 @@ class Bench:
     def __init__(self, device, options):
         shared = benchmark.shared_folder(options.shared)
         rules = ROOT / "devices" / device / "fusion_rules.json"
-        measured = benchmark.read_latencies(shared / "bench" / "latency.csv")[device]
-        graphs = shared / "bench" / "graphs.jsonl.xz"
+        graphs, measured = benchmark.data_of(device, shared)
         self.device = device
         self.build = options.build
         self.table = benchmark.kernel_table(graphs, measured, rules, self.build / f"{device}.table.npz")
@@ -73,7 +72,7 @@ class Bench:
         self.judged, self.learned = folds == benchmark.HELD_OUT, folds != benchmark.HELD_OUT
         self.for_interval = np.array([benchmark.is_for_interval(model) for model in self.table.models])
         self.rules = rules.read_bytes()
-        self.facts = json.loads((ROOT / "devices" / device / "device.json").read_text())
+        self.facts = benchmark.facts_of(device)
 
     def settings(self, **changes):
         return training.Settings(**{**self.facts["training"], **changes})

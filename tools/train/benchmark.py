@@ -1,4 +1,8 @@
-"""The public benchmark: its graphs, its measured latencies, and the fixed split between its models."""
+"""What the shipped predictors were measured on: graphs, latencies, and the fixed split between the models.
+
+Each devices/NAME/device.json names its data set: a folder of the shared data with graphs.jsonl.xz and latency.csv.
+bench: whole networks of the public nn-Meter benchmark; phones: blocks of hybrid networks on four phones.
+"""
 
 import csv
 import json
@@ -10,12 +14,31 @@ from pathlib import Path
 from nn_meter import _core
 from nn_meter.fit.kernel_table import KernelTable, TableBuilder
 
+ROOT = Path(__file__).resolve().parents[2]
+DATA_SETS = ("bench", "phones")
 FOLDS = 5
 HELD_OUT = 0  # the fold that only the final table may look at
 
 
+def facts_of(device):
+    """What device.json says."""
+    return json.loads((ROOT / "devices" / device / "device.json").read_text(encoding="utf-8"))
+
+
+def devices_of(*data_sets):
+    """The names of the devices that were measured on any of them, in alphabetic order."""
+    names = sorted(path.parent.name for path in (ROOT / "devices").glob("*/device.json"))
+    return [name for name in names if facts_of(name)["data_set"] in data_sets]
+
+
+def data_of(device, shared):
+    """(path of its graphs, {model: milliseconds})"""
+    folder = shared / facts_of(device)["data_set"]
+    return folder / "graphs.jsonl.xz", read_latencies(folder / "latency.csv")[device]
+
+
 def fold_of(model):
-    """Which fifth of the benchmark a model belongs to: by its name alone, so that no run can shift it."""
+    """Which fifth of a data set a model belongs to: by its name alone, so that no run can shift it."""
     return zlib.crc32(model.encode()) % FOLDS
 
 
@@ -55,8 +78,9 @@ def read_latencies(path):
 
 
 def shared_folder(given=None):
-    """Where the benchmark lies; it is not part of this repository (see docs/accuracy.md for its public source)."""
+    """Where the data sets lie; they are not part of this repository (see docs/accuracy.md for their public sources)."""
     folder = Path(given or os.environ.get("NNM_SHARED") or Path(__file__).resolve().parents[3] / "shared")
-    if not (folder / "bench" / "latency.csv").exists():
-        raise SystemExit(f"{folder}/bench/latency.csv is missing: give its folder with --shared")
+    for name in DATA_SETS:
+        if not (folder / name / "latency.csv").exists():
+            raise SystemExit(f"{folder}/{name}/latency.csv is missing: give its folder with --shared")
     return folder

@@ -65,10 +65,10 @@ class Sample:
     """Some of the models of each family that one device has latencies of; count None: all of them."""
 
     def __init__(self, device, count, shared):
-        measured = benchmark.read_latencies(shared / "bench" / "latency.csv")[device]
+        graphs, measured = benchmark.data_of(device, shared)
         taken = {}
         self.lines, self.latencies, families = [], [], []
-        with lzma.open(shared / "bench" / "graphs.jsonl.xz") as file:
+        with lzma.open(graphs) as file:
             for line in file:
                 graph = json.loads(line)
                 family = graph["family"]
@@ -139,8 +139,7 @@ def error_under(job):
 
 
 def settings_of(device, sample, steps):
-    facts = json.loads((ROOT / "devices" / device / "device.json").read_text())
-    chosen = training.Settings(**facts["training"])
+    chosen = training.Settings(**benchmark.facts_of(device)["training"])
     chosen.batch = BATCH
     chosen.epochs = max(1, round(steps * BATCH / len(sample.latencies)))
     return chosen
@@ -241,7 +240,7 @@ def write(device, rows, chosen):
 
 
 def main():
-    devices = sorted(path.parent.name for path in (ROOT / "devices").glob("*/device.json"))
+    devices = benchmark.devices_of(*benchmark.DATA_SETS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", action="append", choices=devices)
     parser.add_argument("--rule", action="append", metavar="NAME", help="try only these, as BF_conv_relu or MON")
@@ -250,7 +249,7 @@ def main():
     parser.add_argument("--models", type=int, default=250, help="of each family (default 250)")
     parser.add_argument("--steps", type=int, default=1200, help="of each training (default 1200)")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--shared", help="folder with bench/ (default: beside the repository)")
+    parser.add_argument("--shared", help="folder with bench/ and phones/ (default: beside the repository)")
     parser.add_argument("--write", action="store_true", help="change devices/NAME")
     options = parser.parse_args()
     options.shared = benchmark.shared_folder(options.shared)

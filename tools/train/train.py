@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""Trains the shipped predictors from the public benchmark: devices/NAME/predictor.nnmeter and its golden rows.
+"""Trains the shipped predictors from the public measurements: devices/NAME/predictor.nnmeter and its golden rows.
 
 usage: train.py [--device NAME ...] [--validate FOLD] [--shared FOLDER] [--build BUILD] [--epochs N] [--threads N]
 
 Needs torch and numpy (tools/requirements/fit.txt) and nn_meter (make python). One fifth of the models (benchmark.fold_of) is
-never read here; a twenty-fifth is not learned from either and tells how wide the interval must be. With --validate a second fifth (1 to 4) is left out too and judged, and nothing is written: that is how
-settings and fusion rules are chosen. The same seed gives the same file on the same machine.
+never read here; a twenty-fifth is not learned from either and tells how wide the interval must be. With --validate a
+second fifth (1 to 4) is left out too and judged, and nothing is written: that is how settings and fusion rules are chosen. The same seed gives the same file on the same machine.
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -41,13 +40,12 @@ def print_families(table, latencies, models, predicted):
 
 
 def train_device(device, options, shared):
-    facts = json.loads((ROOT / "devices" / device / "device.json").read_text())
+    facts = benchmark.facts_of(device)
     settings = training.Settings(**facts["training"])
     if options.epochs:
         settings.epochs = options.epochs
-    measured = benchmark.read_latencies(shared / "bench" / "latency.csv")[device]
+    graphs, measured = benchmark.data_of(device, shared)
     rules = ROOT / "devices" / device / "fusion_rules.json"
-    graphs = shared / "bench" / "graphs.jsonl.xz"
     table = benchmark.kernel_table(graphs, measured, rules, options.build / f"{device}.table.npz")
     latencies = np.array([measured[model] for model in table.models])
     folds = np.array([benchmark.fold_of(model) for model in table.models])
@@ -82,11 +80,11 @@ def train_device(device, options, shared):
 
 
 def main():
-    devices = sorted(path.parent.name for path in (ROOT / "devices").glob("*/device.json"))
+    devices = benchmark.devices_of(*benchmark.DATA_SETS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", action="append", choices=devices)
     parser.add_argument("--validate", type=int, choices=range(1, benchmark.FOLDS))
-    parser.add_argument("--shared", help="folder with bench/ (default: beside the repository)")
+    parser.add_argument("--shared", help="folder with bench/ and phones/ (default: beside the repository)")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--threads", type=int, default=1)
