@@ -14,6 +14,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+from devices import DATA_SETS, devices_of
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -26,12 +28,7 @@ FORMATS = {
     "nni-ir": "NNI's graph IR (Retiarii, JSON)",
     "benchmark": "one graph of the 26k benchmark (JSON), for training and accuracy",
 }
-DEVICES = {
-    "cortexA76cpu_tflite21": "Pixel 4, CPU (Cortex-A76), TFLite 2.1",
-    "adreno640gpu_tflite21": "Mi 9, GPU (Adreno 640), TFLite 2.1",
-    "adreno630gpu_tflite21": "Pixel 3 XL, GPU (Adreno 630), TFLite 2.1",
-    "myriadvpu_openvino2019r2": "Intel NCS2 (Myriad VPU), OpenVINO 2019 R2",
-}
+DEVICES = devices_of(*DATA_SETS)
 
 
 def output(command):

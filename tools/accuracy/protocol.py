@@ -4,12 +4,14 @@
 usage: protocol.py [--device NAME ...] [--jobs N] [--shared FOLDER] [--build BUILD] [--output figures.json]
                    [--only PART ...] [--quick]
 
-All figures are on the fifth of the benchmark that nothing else looks at (benchmark.HELD_OUT), everything is learned from the
+All figures are on the fifth of each data set that nothing else looks at (benchmark.HELD_OUT), everything is learned from the
 others. For each device and family: a predictor that never saw the family, then calibrated by ten of its models; and the
 shipped predictors calibrated to another device by 10, 30 and 100 models. Models to measure are drawn at random (the mean of
 DRAWS draws) or chosen as nn-meter fit --suggest chooses them. Families left out are trained with LEFT_OUT_EPOCHS, fewer than
-the shipped predictors are; their other models also tell how far beyond the measured range a prediction is still right. Then for each device: how far single kernels differ when training starts from another seed, and
-how far the C library and torch differ. And how much an interval must widen outside of the measured range for nine of ten
+the shipped predictors are; their other models also tell how far beyond the measured range a prediction is still right. Then
+for each device: how far single kernels differ when training starts from another seed, and how far the C library and torch
+differ. For the phones: how good predictors with one trunk are, and how the typical one of all but one of them does on that
+one after few measurements; and whether the measurements drift. And how much an interval must widen outside of the measured range for nine of ten
 models of families left out to lie within it, from models that the figures are not made of: interval.DOUBT.
 
 --quick: one other device and one family; fails when a figure is MARGIN below the one in --output.
@@ -31,21 +33,27 @@ sys.path.insert(0, str(ROOT / "tools" / "train"))
 
 import benchmark  # noqa: E402
 from nn_meter import Predictor  # noqa: E402
-from nn_meter.fit import calibration, choice, interval, predictor_file, training  # noqa: E402
+from nn_meter.fit import calibration, choice, interval, predictor_file, training, trunk  # noqa: E402
 from nn_meter.fit.reach import Reach  # noqa: E402
 
-DEVICES = ("cortexA76cpu_tflite21", "adreno640gpu_tflite21", "adreno630gpu_tflite21", "myriadvpu_openvino2019r2")
+DEVICES = tuple(benchmark.devices_of("bench"))
+PHONES = tuple(benchmark.devices_of("phones"))
 MOVES = (
     ("adreno640gpu_tflite21", "adreno630gpu_tflite21"),
     ("cortexA76cpu_tflite21", "adreno640gpu_tflite21"),
     ("cortexA76cpu_tflite21", "myriadvpu_openvino2019r2"),
     ("adreno640gpu_tflite21", "cortexA76cpu_tflite21"),
+    ("pixel4cpu_tflite", "pixel6cpu_tflite"),
+    ("pixel4cpu_tflite", "xiaomi11cpu_tflite"),
 )
 COUNTS = (10, 30, 100)
 QUICK_FAMILY = ("adreno640gpu_tflite21", "squeezenet")
 DRAWS = 5
 POOL = 1500  # models that --suggest may choose from
-LEFT_OUT_EPOCHS = 6
+LEFT_OUT_EPOCHS = {"bench": 6, "phones": 15}
+TRUNK_EPOCHS = {("phones",): 40, ("bench", "phones"): 16}
+TYPICAL_EPOCHS = 20
+LEAST_JUDGED = 5  # models of a family, for its share to say anything
 CARRIED = 0.95  # share of all latency that the kernels carry whose spread is told
 COVERED = 0.9
 # How far beyond the measured range, as logarithms: inside, up to a factor of 1.1, 1.5, 2.2, and farther.
@@ -76,6 +84,10 @@ class Bench:
 
     def settings(self, **changes):
         return training.Settings(**{**self.facts["training"], **changes})
+
+    def evidence(self):
+        """What the shipped predictor learns from."""
+        return training.Evidence(self.table, self.latencies, np.where(self.learned & ~self.for_interval)[0])
 
     def shipped(self):
         return Predictor((ROOT / "devices" / self.device / "predictor.nnmeter").read_bytes())
@@ -191,7 +203,7 @@ def excess_figures(bench, network, evidence, models):
 def trained_without(bench, family, evidence):
     """The network that never saw the family. It is kept in the build folder until what it is made by changes: most of the time
     goes into these, and calibration is tried out on them."""
-    settings = bench.settings(epochs=LEFT_OUT_EPOCHS)
+    settings = bench.settings(epochs=LEFT_OUT_EPOCHS[bench.facts["data_set"]])
     kept, key = bench.build / f"{bench.device}.without.{family}.pt", made_by(evidence, settings)
     if kept.exists():
         known = torch.load(kept, weights_only=False)
@@ -200,6 +212,12 @@ def trained_without(bench, family, evidence):
     network = training.fit(evidence, settings)
     torch.save({"made_by": key, "network": network}, kept)
     return network
+
+
+def loaded_from(network, evidence):
+    """What reading the network's predictor file would give."""
+    bounds = interval.Interval()
+    return predictor_file.Loaded(network, evidence.mean, evidence.scale, evidence.ramps, evidence.ranges, bounds)
 
 
 def left_out(bench, family):
@@ -211,9 +229,7 @@ def left_out(bench, family):
     network = trained_without(bench, family, evidence)
     before = figures(training.predict(network, evidence, judged), bench.latencies[judged])
     bounds, needed = doubt_figures(bench, network, evidence, aside, mine)
-    loaded = predictor_file.Loaded(
-        network, evidence.mean, evidence.scale, evidence.ramps, evidence.ranges, interval.Interval()
-    )
+    loaded = loaded_from(network, evidence)
     pool = bench.pool(bench.learned & mine)
     after = few_shot(loaded, bench, pool, judged, 10)
     beyond = excess_figures(bench, network, evidence, np.where(bench.learned & mine)[0])
@@ -221,7 +237,8 @@ def left_out(bench, family):
 
 
 def agreement(bench):
-    """How far the C library and torch are apart with the shipped predictor, of all models: {"largest", "models"}."""
+    """How far the C library and torch are apart with the shipped predictor, of all models: {"largest", "models"}; and its
+    figures on the judged ones."""
     table, shipped = bench.table, bench.shipped()
     rows, _, constant = table.estimate(shipped)
     loaded = predictor_file.read_section(shipped.data, table.features, table.types)
@@ -231,15 +248,16 @@ def agreement(bench):
         setattr(same, name, getattr(same, name).double())
     kernels = loaded.network(same.values, same.work, table.type_of).detach().numpy()
     totals = table.totals(kernels, float(torch.exp(loaded.network.log_constant).detach()))
-    return {"models": len(totals), "largest": float(np.abs(table.totals(rows, constant) / totals - 1).max())}
+    ours, judged = table.totals(rows, constant), np.where(bench.judged)[0]
+    largest = float(np.abs(ours / totals - 1).max())
+    return {**figures(ours[judged], bench.latencies[judged]), "models": len(totals), "largest": largest}
 
 
 def other_seed(bench):
     """How far kernels of the shipped predictor are from those of one trained from another seed."""
     table = bench.table
     rows, _, _ = table.estimate(bench.shipped())
-    learned = np.where(bench.learned & ~bench.for_interval)[0]
-    evidence = training.Evidence(table, bench.latencies, learned)
+    evidence = bench.evidence()
     network = training.fit(evidence, bench.settings(seed=1))
     others, _, _ = table.estimate(bench.predictor(network, evidence))
     carried = np.bincount(table.rows, rows[table.rows] * table.turns, len(rows))
@@ -264,7 +282,53 @@ def moved(source, target, options):
     return {str(count): few_shot(loaded, bench, pool, judged, count) for count in COUNTS}
 
 
-OF_ONE_DEVICE = {"family": left_out, "seed": other_seed, "agreement": agreement}
+def drift(bench):
+    """Whether neighbours in the order of the data set, which is that of their measuring, are off alike: {"neighbours":
+    correlation of their residuals, "within_5", "within_10": shares of the judged when each is corrected by the median
+    residual of the nearest two models before and after it that were learned from, and are of its family}."""
+    table = bench.table
+    rows, _, constant = table.estimate(bench.shipped())
+    predicted = table.totals(rows, constant)
+    residuals = np.log(bench.latencies / predicted)
+    together = bench.families[1:] == bench.families[:-1]
+    correlation = np.corrcoef(residuals[:-1][together], residuals[1:][together])[0, 1]
+    learned, judged = np.where(bench.learned)[0], np.where(bench.judged)[0]
+    corrected = predicted.copy()
+    for model in judged:
+        at = np.searchsorted(learned, model)
+        near = [other for other in learned[max(0, at - 2) : at + 2] if bench.families[other] == bench.families[model]]
+        corrected[model] *= np.exp(np.median(residuals[near])) if near else 1
+    return {"neighbours": float(correlation), **figures(corrected[judged], bench.latencies[judged])}
+
+
+def trained_together(benches, epochs):
+    """(networks with one trunk, their training.Evidence)"""
+    evidences = trunk.with_common_inputs([bench.evidence() for bench in benches])
+    return trunk.fit_together(evidences, benches[-1].settings(epochs=epochs)), evidences
+
+
+def together(data_sets, options):
+    """{device: figures} when the devices of some data sets have one trunk."""
+    benches = [Bench(device, options) for device in benchmark.devices_of(*data_sets)]
+    results = {}
+    for bench, network, evidence in zip(benches, *trained_together(benches, TRUNK_EPOCHS[data_sets]), strict=True):
+        judged = np.where(bench.judged)[0]
+        results[bench.device] = figures(training.predict(network, evidence, judged), bench.latencies[judged])
+    return results
+
+
+def from_trunk(device, options):
+    """{count: few_shot} of the typical one of the other phones, calibrated to this one."""
+    networks, evidences = trained_together(
+        [Bench(other, options) for other in PHONES if other != device], TYPICAL_EPOCHS
+    )
+    loaded = loaded_from(trunk.typical(networks), evidences[0])
+    bench = Bench(device, options)
+    judged, pool = np.where(bench.judged)[0], bench.pool(bench.learned)
+    return {str(count): few_shot(loaded, bench, pool, judged, count) for count in COUNTS}
+
+
+OF_ONE_DEVICE = {"family": left_out, "seed": other_seed, "agreement": agreement, "drift": drift}
 
 
 def run(job):
@@ -273,6 +337,10 @@ def run(job):
     with training.Reproducible(threads=1):
         if kind == "move":
             result = moved(*names, options)
+        elif kind == "together":
+            result = together(names, options)
+        elif kind == "trunk":
+            result = from_trunk(*names, options)
         else:
             result = OF_ONE_DEVICE[kind](Bench(names[0], options), *names[1:])
     shown = {name: value for name, value in result.items() if name != "needed"}
@@ -292,7 +360,7 @@ def needed_doubt(needed):
 
 
 def collect(jobs, options):
-    results = {"left_out": {}, "moved": {}, "seed": {}, "agreement": {}}
+    results = {"left_out": {}, "moved": {}, "seed": {}, "agreement": {}, "drift": {}, "together": {}, "trunk": {}}
     needed = {}
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         for kind, names, result in pool.imap_unordered(run, jobs, chunksize=1):
@@ -301,6 +369,8 @@ def collect(jobs, options):
                 results["left_out"].setdefault(names[0], {})[names[1]] = result
             elif kind == "move":
                 results["moved"][" to ".join(names)] = result
+            elif kind == "together":
+                results["together"][" and ".join(names)] = result
             else:
                 results[kind][names[0]] = result
     results["needed_doubt"] = {device: needed_doubt(families) for device, families in needed.items()}
@@ -329,14 +399,31 @@ def check(results, path):
     return 1 if worse else 0
 
 
+def all_jobs(options):
+    """[(kind, names, options)], the long ones first."""
+    wanted = options.device or DEVICES + PHONES
+    jobs = [("together", data_sets, options) for data_sets in sorted(TRUNK_EPOCHS) if not options.device]
+    jobs += [("trunk", (phone,), options) for phone in PHONES if phone in wanted]
+    jobs += [("move", move, options) for move in MOVES if move[1] in wanted]
+    for device in wanted:
+        bench = Bench(device, options)
+        names, counts = np.unique(bench.families[bench.judged], return_counts=True)
+        jobs += [("family", (device, str(family)), options) for family in names[counts >= LEAST_JUDGED]]
+        jobs += [(kind, (device,), options) for kind in ("seed", "agreement")]
+        jobs += [("drift", (device,), options)] if device in PHONES else []
+    return [job for job in jobs if not options.only or job[0] in options.only]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", action="append", choices=DEVICES)
+    parser.add_argument("--device", action="append", choices=DEVICES + PHONES)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--shared", help="folder with bench/ (default: beside the repository)")
+    parser.add_argument("--shared", help="folder with bench/ and phones/ (default: beside the repository)")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--output", type=Path, default=ROOT / "tools" / "accuracy" / "protocol.json")
-    parser.add_argument("--only", action="append", choices=("move", *OF_ONE_DEVICE), help="keep the other figures")
+    parser.add_argument(
+        "--only", action="append", choices=("move", "together", "trunk", *OF_ONE_DEVICE), help="keep the other figures"
+    )
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -349,12 +436,7 @@ def main():
     if options.quick:
         jobs = [("move", MOVES[0], options), ("family", QUICK_FAMILY, options)]
         return check(collect(jobs, options), options.output)
-    jobs = [("move", move, options) for move in MOVES if not options.device or move[1] in options.device]
-    for device in options.device or DEVICES:
-        families = sorted(set(Bench(device, options).families))
-        jobs += [("seed", (device,), options), ("agreement", (device,), options)]
-        jobs += [("family", (device, family), options) for family in families]
-    results = collect([job for job in jobs if not options.only or job[0] in options.only], options)
+    results = collect(all_jobs(options), options)
     if options.only and options.output.exists():
         before = json.loads(options.output.read_text())
         results = {part: {**before.get(part, {}), **found} for part, found in results.items()}

@@ -1,13 +1,17 @@
 """Tables of docs/accuracy.md and of the cards, from what protocol.py, baselines.py and choose_rules.py measured."""
 
 import statistics
+import sys
+from pathlib import Path
 
-DEVICES = {
-    "cortexA76cpu_tflite21": "Cortex-A76 CPU (Pixel 4), TFLite 2.1",
-    "adreno640gpu_tflite21": "Adreno 640 GPU (Mi 9), TFLite 2.1",
-    "adreno630gpu_tflite21": "Adreno 630 GPU (Pixel 3 XL), TFLite 2.1",
-    "myriadvpu_openvino2019r2": "Myriad X VPU (NCS 2), OpenVINO 2019 R2",
-}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from devices import DATA_SETS, devices_of  # noqa: E402
+
+DEVICES = devices_of("bench")
+PHONES = devices_of("phones")
+ALL = devices_of(*DATA_SETS)
+TRUNKS = {"phones": "the four phones", "bench and phones": "all eight"}
 BASELINES = {
     "flops": "FLOPs, a FLOPs^b",
     "flops_bytes": "FLOPs and bytes, linear",
@@ -25,36 +29,53 @@ def mean_of(families, *path):
     return statistics.fmean(values)
 
 
-def protocol_tables(results):
-    """Families left out, and other devices (protocol.py)."""
-    text = "\n## Families never seen\n\n"
-    text += (
-        "One family left out of training entirely, for each family in turn; then the same predictor calibrated by ten of "
-        "the family's models, drawn at random (mean of five draws) or chosen as `nn-meter fit --suggest` chooses. Models "
-        "within ±10 % (±5 %), mean over the families. These predictors are trained with fewer turns than the shipped "
-        "ones.\n\n| device | never seen | ten random models | ten chosen models |\n|---|---:|---:|---:|\n"
-    )
+def share(found):
+    return f"{found['within_10']:.1f} % ({found['within_5']:.1f} %)"
+
+
+def mean_share(families, *path):
+    return f"{mean_of(families, *path, 'within_10'):.1f} % ({mean_of(families, *path, 'within_5'):.1f} %)"
+
+
+def left_out_tables(left_out, devices):
     kinds = (("before",), ("after_10", "random"), ("after_10", "suggested"))
-    for device, title in DEVICES.items():
-        cells = [
-            f"{mean_of(results['left_out'][device], *kind, 'within_10'):.1f} % "
-            f"({mean_of(results['left_out'][device], *kind, 'within_5'):.1f} %)"
-            for kind in kinds
-        ]
+    text = "| device | never seen | ten random models | ten chosen models |\n|---|---:|---:|---:|\n"
+    for device, title in devices.items():
+        cells = [mean_share(left_out[device], *kind) for kind in kinds]
         text += f"| {title} | {' | '.join(cells)} |\n"
-    for device, title in DEVICES.items():
+    for device, title in devices.items():
         text += (
             f"\n{title}, by family:\n\n| family | never seen | median bias | ten random models | ten chosen models |\n"
         )
         text += "|---|---:|---:|---:|---:|\n"
-        for family, found in sorted(results["left_out"][device].items()):
+        for family, found in sorted(left_out[device].items()):
             before, after = found["before"], found["after_10"]
             text += (
-                f"| {family} | {before['within_10']:.1f} % ({before['within_5']:.1f} %) | {before['bias']:+.1f} % | "
-                f"{after['random']['within_10']:.1f} % ({after['random']['within_5']:.1f} %) | "
-                f"{after['suggested']['within_10']:.1f} % ({after['suggested']['within_5']:.1f} %) |\n"
+                f"| {family} | {share(before)} | {before['bias']:+.1f} % | "
+                f"{share(after['random'])} | {share(after['suggested'])} |\n"
             )
-    text += interval_table(results["left_out"]) + beyond_table(results["left_out"])
+    return text
+
+
+def few_shot_rows(name, counts):
+    text = ""
+    for count, found in sorted(counts.items(), key=lambda item: int(item[0])):
+        chosen, drawn = found["suggested"], found["random"]
+        text += f"| {name} | {count} | {share(chosen)} | {share(drawn)} | {drawn['worst_within_10']:.1f} % |\n"
+    return text
+
+
+def protocol_tables(results):
+    """Families left out, and other devices (protocol.py)."""
+    left_out = results["left_out"]
+    text = (
+        "\n## Families never seen\n\n"
+        "One family left out of training entirely, for each family in turn; then the same predictor calibrated by ten of "
+        "the family's models, drawn at random (mean of five draws) or chosen as `nn-meter fit --suggest` chooses. Models "
+        "within ±10 % (±5 %), mean over the families. These predictors are trained with fewer turns than the shipped "
+        "ones.\n\n"
+    )
+    text += left_out_tables(left_out, DEVICES) + interval_table(left_out) + beyond_table(left_out)
     text += (
         "\n## Devices never seen\n\nA shipped predictor calibrated to another device by few of its measurements, judged on the "
         "other device's fifth kept aside; models within ±10 % (±5 %).\n\n"
@@ -62,14 +83,46 @@ def protocol_tables(results):
         "|---|---|---:|---:|---:|---:|\n"
     )
     for name, counts in results["moved"].items():
-        source, target = name.split(" to ")
-        for count, found in sorted(counts.items(), key=lambda item: int(item[0])):
-            chosen, drawn = found["suggested"], found["random"]
-            text += (
-                f"| `{source}` | `{target}` | {count} | {chosen['within_10']:.1f} % ({chosen['within_5']:.1f} %) | "
-                f"{drawn['within_10']:.1f} % ({drawn['within_5']:.1f} %) | {drawn['worst_within_10']:.1f} % |\n"
-            )
-    return text + seed_table(results["seed"], results["agreement"])
+        text += few_shot_rows("`" + name.replace(" to ", "` | `") + "`", counts)
+    return text + trunk_tables(results) + seed_table(results["seed"], results["agreement"])
+
+
+def trunk_tables(results):
+    """One trunk, many devices."""
+    text = (
+        "\n### One trunk for several devices\n\nThe hidden layers of the networks learned from several devices at once, costs and "
+        "last layers from each alone (`nn_meter.fit.trunk`), beside the shipped predictors, which have all to themselves. "
+        "Models and blocks kept aside within ±10 % (±5 %).\n\n"
+        f"| device | alone | {' | '.join(TRUNKS.values())} |\n|---|---:|{'---:|' * len(TRUNKS)}\n"
+    )
+    for device, title in ALL.items():
+        cells = [results["together"][key].get(device) for key in TRUNKS]
+        if any(cells):
+            cells = [share(results["agreement"][device])] + [share(cell) if cell else "" for cell in cells]
+            text += f"| {title} | {' | '.join(cells)} |\n"
+    text += (
+        "\nA phone never seen: the typical one of the three others (the mean of what they differ in), calibrated by few of its "
+        "blocks.\n\n| to | blocks | chosen by --suggest | drawn at random, mean of five | worst draw |\n"
+        "|---|---:|---:|---:|---:|\n"
+    )
+    return text + "".join(few_shot_rows(PHONES[device], counts) for device, counts in results["trunk"].items())
+
+
+def phone_tables(results):
+    """Blocks of a family never seen, and how the phones' measurements drift."""
+    text = "\n### Families of blocks never seen\n\nAs for networks. firstconv has too few blocks to be judged.\n\n"
+    text += left_out_tables(results["left_out"], PHONES)
+    text += (
+        "\n### Measurements that drift\n\nHow alike neighbours in the order of measuring are off (correlation of what "
+        "predictions leave), and how good the predictions are apart from that: each corrected by what its nearest neighbours, "
+        "which training saw, are off by. A network has no such neighbours, so these are no figures of the predictor: "
+        "they tell what of its error is the measurement's.\n\n"
+        "| phone | neighbours | ±10 % (±5 %) apart from the drift |\n|---|---:|---:|\n"
+    )
+    for device, title in PHONES.items():
+        found = results["drift"][device]
+        text += f"| {title} | {found['neighbours']:.2f} | {share(found)} |\n"
+    return text
 
 
 def interval_table(left_out):
@@ -78,7 +131,7 @@ def interval_table(left_out):
         "widened for what lies outside of the measured range, mean over the families.\n\n"
         "| device | as it is | not widened |\n|---|---:|---:|\n"
     )
-    for device, title in DEVICES.items():
+    for device, title in ALL.items():
         cells = [mean_of(left_out[device], "interval", key) for key in ("covered", "covered_without_doubt")]
         text += f"| {title} | {cells[0]:.1f} % | {cells[1]:.1f} % |\n"
     return text
@@ -93,7 +146,7 @@ def beyond_table(left_out):
         "| device | inside | up to a factor of 1.1 | 1.5 | 2.2 | farther, or a type never measured |\n"
         "|---|---:|---:|---:|---:|---:|\n"
     )
-    for device, title in DEVICES.items():
+    for device, title in ALL.items():
         bins = [
             [sum(column) for column in zip(*rows)] for rows in zip(*(f["beyond"] for f in left_out[device].values()))
         ]
@@ -105,12 +158,12 @@ def beyond_table(left_out):
 def seed_table(seeds, agreement):
     text = (
         "\n## Single kernels\n\nThe shipped predictor beside one trained from another seed: how far the latencies of single "
-        "kernels differ, of those kernels of the benchmark that carry 95 % of all latency; and the largest difference "
-        "between the C library and torch over all models of the benchmark.\n\n"
+        "kernels differ, of those kernels that carry 95 % of all latency; and the largest difference "
+        "between the C library and torch over all models and blocks.\n\n"
         "| device | kernels | median difference | nine of ten within | other seed: ±10 % (±5 %) | C and torch |\n"
         "|---|---:|---:|---:|---:|---:|\n"
     )
-    for device, title in DEVICES.items():
+    for device, title in ALL.items():
         found, other = seeds[device], seeds[device]["other_seed"]
         text += (
             f"| {title} | {found['kernels']:,} | {found['median_spread']:.1f} % | {found['spread_90']:.1f} % | "
@@ -144,8 +197,8 @@ def rule_table(evidence):
     """Of a card: what speaks for each fusion rule (choose_rules.py)."""
     text = (
         "What each rule is worth (`tools/train/choose_rules.py`): the mean error, in percent of the logarithm, on the family "
-        "whose kernels the rule changes most, left out of a short training. Rules about pairs that no network of the "
-        "benchmark has are as the early official rules say. In brackets what `choose_rules.py --confirm` says of long "
+        "whose kernels the rule changes most, left out of a short training. Rules about pairs that no measured model "
+        "has are as the early official rules say. In brackets what `choose_rules.py --confirm` says of long "
         "trainings on all models.\n\n"
         "| rule | obeyed | family | error when obeyed | error when not |\n|---|---|---|---:|---:|\n"
     )

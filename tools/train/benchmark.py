@@ -1,34 +1,25 @@
 """What the shipped predictors were measured on: graphs, latencies, and the fixed split between the models.
 
-Each devices/NAME/device.json names its data set: a folder of the shared data with graphs.jsonl.xz and latency.csv.
-bench: whole networks of the public nn-Meter benchmark; phones: blocks of hybrid networks on four phones.
+Each devices/NAME/device.json names its data set (devices.DATA_SETS).
 """
 
 import csv
 import json
 import lzma
 import os
+import sys
 import zlib
 from pathlib import Path
 
-from nn_meter import _core
-from nn_meter.fit.kernel_table import KernelTable, TableBuilder
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA_SETS = ("bench", "phones")
+from nn_meter import _core  # noqa: E402
+from nn_meter.fit.kernel_table import KernelTable, TableBuilder  # noqa: E402
+
+from devices import DATA_SETS, devices_of, facts_of  # noqa: E402, F401
+
 FOLDS = 5
 HELD_OUT = 0  # the fold that only the final table may look at
-
-
-def facts_of(device):
-    """What device.json says."""
-    return json.loads((ROOT / "devices" / device / "device.json").read_text(encoding="utf-8"))
-
-
-def devices_of(*data_sets):
-    """The names of the devices that were measured on any of them, in alphabetic order."""
-    names = sorted(path.parent.name for path in (ROOT / "devices").glob("*/device.json"))
-    return [name for name in names if facts_of(name)["data_set"] in data_sets]
 
 
 def data_of(device, shared):

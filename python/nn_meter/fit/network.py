@@ -60,6 +60,13 @@ class KernelNetwork(nn.Module):
         self.type_cost = nn.Parameter(torch.zeros(self.type_count + 1, WORK_TERMS))
         self.log_constant = nn.Parameter(torch.tensor(-2.0))
 
+    def networks(self):
+        """The shared network, then those of the types."""
+        return self.shared, *self.own.values()
+
+    def hidden_weights(self):
+        return [layer.weight for net in self.networks() for layer in (net[0], net[2])]
+
     @property
     def log_cost(self):
         """[type + 1, term]"""

@@ -119,6 +119,14 @@ def make_ramps(features, values):
     return ramps
 
 
+def normalisation(features, values):
+    """(mean, scale, ramps) of features; values: [row, feature]."""
+    values = values.astype(np.float64)
+    spread = values.std(0)
+    scale = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1).astype(np.float32)
+    return values.mean(0).astype(np.float32), scale, make_ramps(features, values)
+
+
 class Evidence:
     """A kernel table and one device's measurements as tensors, normalised by the rows that training sees."""
 
@@ -133,11 +141,7 @@ class Evidence:
         if start:
             self.mean, self.scale, self.ramps = start.mean, start.scale, start.ramps
         else:
-            values = table.values[used].astype(np.float64)
-            spread = values.std(0)
-            self.mean = values.mean(0).astype(np.float32)
-            self.scale = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1).astype(np.float32)
-            self.ramps = make_ramps(table.features, values)
+            self.mean, self.scale, self.ramps = normalisation(table.features, table.values[used])
         self.measured = np.unique(table.type_of[used])
         ranges = Ranges.of(self)
         if start:
@@ -281,53 +285,86 @@ class Best:
             network.load_state_dict(self.state)
 
 
-def fit(evidence, settings, report=None, validation=None):
-    """A fitted network. report(share of the way, network) is called CHECKS times. validation: indices of models to watch:
-    training stops when it gets no better for them, and the best network counts."""
-    torch.manual_seed(settings.seed)
-    generator = np.random.default_rng(settings.seed)
-    network = KernelNetwork(
-        evidence.values.shape[1],
-        evidence.table.types,
-        own_widths(evidence, settings.own_width),
-        settings.shared_width,
-    )
-    belief = Belief()
-    start = start_of(network, evidence, settings, belief)
-    hidden = [layer.weight for net in (network.shared, *network.own.values()) for layer in (net[0], net[2])]
-    others = [p for p in network.parameters() if all(p is not weight for weight in hidden)]
-    optimiser = torch.optim.AdamW(
+def optimiser_of(networks, settings):
+    """Adam for all parameters, each once; only weights of hidden layers decay."""
+    hidden = {id(weight): weight for network in networks for weight in network.hidden_weights()}
+    others = {id(p): p for network in networks for p in network.parameters() if id(p) not in hidden}
+    return torch.optim.AdamW(
         [
-            {"params": hidden, "weight_decay": settings.decay / settings.rate},
-            {"params": others, "weight_decay": 0.0},
+            {"params": list(hidden.values()), "weight_decay": settings.decay / settings.rate},
+            {"params": list(others.values()), "weight_decay": 0.0},
         ],
         lr=settings.rate,
         betas=(0.9, 0.99),
     )
-    batch = min(settings.batch, len(evidence.training))
-    steps = max(1, settings.epochs * len(evidence.training) // batch)
-    order = np.array([], int)
+
+
+class Batches:
+    """Models to learn from, some at a time, in an order that is drawn anew when all had their turn."""
+
+    def __init__(self, evidence, settings):
+        self.models, self.size = evidence.training, min(settings.batch, len(evidence.training))
+        self.generator, self.order = np.random.default_rng(settings.seed), np.array([], int)
+
+    def next(self):
+        if len(self.order) < self.size:
+            self.order = self.generator.permutation(self.models)
+        models, self.order = self.order[: self.size], self.order[self.size :]
+        return models
+
+
+def device_loss(network, evidence, models, start, belief, settings):
+    """What training makes least for one device. start: start_of() it."""
+    predicted = model_latencies(network, evidence, models)
+    doubt = belief.loss(network, start) + belief.correction_loss(network)
+    loss = relative_loss(predicted, evidence.latencies[models], settings.beta, settings.tail)
+    return loss + settings.belief * doubt / len(evidence.training)
+
+
+def new_network(evidence, settings, widths=None):
+    """widths: of the networks of the types, {index: width}; those that the evidence asks for when not given."""
+    torch.manual_seed(settings.seed)
+    widths = own_widths(evidence, settings.own_width) if widths is None else widths
+    return KernelNetwork(evidence.values.shape[1], evidence.table.types, widths, settings.shared_width)
+
+
+def fit(evidence, settings, report=None, validation=None):
+    """A fitted network. report(share of the way, network) is called CHECKS times. validation: indices of models to watch:
+    training stops when it gets no better for them, and the best network counts."""
+    network = new_network(evidence, settings)
     best = Best(evidence, validation)
-    for step in range(steps):
-        if len(order) < batch:
-            order = generator.permutation(evidence.training)
-        models, order = order[:batch], order[batch:]
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * cosine(step, steps)
-        loss = relative_loss(
-            model_latencies(network, evidence, models), evidence.latencies[models], settings.beta, settings.tail
-        )
-        doubt = belief.loss(network, start) + belief.correction_loss(network)
-        loss = loss + settings.belief * doubt / len(evidence.training)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        if (step + 1) % max(1, steps // CHECKS) == 0:
-            stop = best.look(network)
-            if report:
-                report((step + 1) / steps, network)
-            if stop:
-                break
+
+    def look(share):
+        stop = best.look(network)
+        if report:
+            report(share, network)
+        return stop
+
+    descend([network], [evidence], settings, look)
     best.restore(network)
     return network
+
+
+def descend(networks, evidences, settings, look):
+    """Trains networks, which may share parameters, on one device's evidence each. look(share of the way) is called CHECKS
+    times, and says whether to stop."""
+    belief = Belief()
+    starts = [start_of(*pair, settings, belief) for pair in zip(networks, evidences, strict=True)]
+    optimiser = optimiser_of(networks, settings)
+    batches = [Batches(evidence, settings) for evidence in evidences]
+    most = max(evidences, key=lambda evidence: len(evidence.training))
+    steps = max(1, settings.epochs * len(most.training) // min(settings.batch, len(most.training)))
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * cosine(step, steps)
+        loss = sum(
+            device_loss(network, evidence, batch.next(), start, belief, settings)
+            for network, evidence, batch, start in zip(networks, evidences, batches, starts, strict=True)
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        if (step + 1) % max(1, steps // CHECKS) == 0 and look((step + 1) / steps):
+            break

@@ -51,13 +51,17 @@ def test_unknown_predictors(wanted):
         load_predictor_config(*wanted)
 
 
-def test_list_has_the_four_devices_with_their_categories():
+def test_list_has_all_devices_with_their_categories():
     entries = {entry["name"]: entry for entry in nn_meter.list_latency_predictors() if entry["origin"] == "built in"}
     assert {name: entry["category"] for name, entry in entries.items()} == {
         "cortexA76cpu_tflite21": "cpu",
         "adreno640gpu_tflite21": "gpu",
         "adreno630gpu_tflite21": "gpu",
         "myriadvpu_openvino2019r2": "vpu",
+        "pixel1cpu_tflite": "cpu",
+        "pixel4cpu_tflite": "cpu",
+        "pixel6cpu_tflite": "cpu",
+        "xiaomi11cpu_tflite": "cpu",
     }
     assert entries[CPU]["version"] == 1.0
 
