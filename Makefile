@@ -106,4 +106,4 @@ install: build ## into PREFIX, default /usr/local
 	@meson install -C $(BUILD)
 
 clean: ## remove what was built; the virtual environments and downloads stay
-	rm -rf build build-sanitize build-fuzz build-python dist
+	rm -rf build build-sanitize build-fuzz build-python build-python-sanitize dist

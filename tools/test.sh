@@ -40,6 +40,7 @@ if tools/setup.sh packages python && tools/setup.sh venv .venv-fit tools/require
   part 'the Python package, built and installed' tools/setup.sh package .venv-fit build-python
   NN_METER=$PWD/$program part 'nn_meter and nn_meter.fit' \
     .venv-fit/bin/python -m pytest -q -rs -p no:cacheprovider tests/python/fit tests/python/package
+  part 'nn_meter, with ASan and UBSan' tools/test_sanitized.sh .venv-fit build-python-sanitize
   part 'programs of others that use nn_meter' .venv-fit/bin/python -m pytest -q -rsP -p no:cacheprovider tests/clients
 else
   printf '\nSKIPPED: the tests of nn_meter and nn_meter.fit: no PyPI package or no Python.h could be had.\n'

@@ -275,6 +275,17 @@ static nnm_kernel_row row_at(const row_arrays *rows, size_t i) {
   return row;
 }
 
+/* float64 [row] each, perhaps unaligned. */
+static void estimate_rows(const nnm_network *network, const row_arrays *rows, char *latencies, char *doubts) {
+  for (size_t i = 0; i < rows->count; i++) {
+    nnm_kernel_row row = row_at(rows, i);
+    nnm_kernel_estimate estimate;
+    nnm_network_estimate(network, &row, &estimate);
+    memcpy(latencies + i * sizeof(double), &estimate.latency_ms, sizeof(double));
+    memcpy(doubts + i * sizeof(double), &estimate.doubt, sizeof(double));
+  }
+}
+
 static PyObject *predictor_estimate(PyObject *object, PyObject *arguments) {
   const nnm_predictor *predictor = predictor_of(object);
   row_arrays rows;
@@ -295,14 +306,9 @@ static PyObject *predictor_estimate(PyObject *object, PyObject *arguments) {
     return NULL;
   }
   char *latency = PyBytes_AsString(latencies), *doubt = PyBytes_AsString(doubts);
-  for (size_t i = 0; i < rows.count; i++) {
-    nnm_kernel_row row = row_at(&rows, i);
-    nnm_kernel_estimate estimate;
-    nnm_network_estimate(predictor->state, &row, &estimate);
-    memcpy(latency + i * sizeof(double), &estimate.latency_ms, sizeof(double));
-    memcpy(doubt + i * sizeof(double), &estimate.doubt, sizeof(double));
-  }
-  return Py_BuildValue("(NNd)", latencies, doubts, ((const nnm_network *)predictor->state)->constant_ms);
+  const nnm_network *network = predictor->state;
+  Py_BEGIN_ALLOW_THREADS estimate_rows(network, &rows, latency, doubt);
+  Py_END_ALLOW_THREADS return Py_BuildValue("(NNd)", latencies, doubts, network->constant_ms);
 }
 
 /* ---------------------------------------------------------------- the types */

@@ -236,6 +236,56 @@ def test_threads_share_a_predictor(predictor, latency_ms):
     assert found == [latency_ms] * 200
 
 
+@pytest.fixture(scope="module")
+def long_model():
+    """Something to do for a while."""
+    nodes = [onnx.helper.make_node("Relu", [f"t{i}"], [f"t{i + 1}"], name=f"relu{i}") for i in range(20_000)]
+    model = open_model([1, 8, 16, 16])
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.input[0].name, model.graph.output[0].name = "t0", f"t{len(nodes)}"
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("call", ["read", "predict", "kernels", "estimate", "inspect"])
+def test_others_run_meanwhile(call, predictor, long_model):
+    """With a switch interval that never passes, another thread only runs while the lock is let go of."""
+    model, rules = nn_meter.Model(long_model), nn_meter.Rules(predictor.predictor.rules)
+    rows = {name: data * 20_000 for name, data in one_row(rules).items()}
+    calls = {
+        "read": lambda: nn_meter.Model(long_model),
+        "predict": lambda: predictor.predictor.predict(model),
+        "kernels": lambda: model.kernels(rules),
+        "estimate": lambda: predictor.predictor.estimate(rows["types"], rows["work"], rows["features"]),
+        "inspect": lambda: model.inspect("shapes"),
+    }
+    turns, ended, interval = 0, threading.Event(), sys.getswitchinterval()
+
+    def other():
+        nonlocal turns
+        while not ended.wait(0.0002):
+            turns += 1
+
+    thread = threading.Thread(target=other)
+    sys.setswitchinterval(1000)
+    try:
+        thread.start()
+        before = turns
+        calls[call]()
+        meanwhile = turns - before
+    finally:
+        sys.setswitchinterval(interval)
+        ended.set()
+        thread.join()
+    assert meanwhile
+
+
+def one_row(rules):
+    table = nn_meter.Table(rules)
+    table.add(nn_meter.Model(MOBILENET), 0)
+    return table.rows()
+
+
 def in_another_process(path):
     return nn_meter.load_latency_predictor(CPU).predict(path, "onnx")
 
