@@ -2,9 +2,13 @@
 
 import json
 import logging
+import os
+import pickle
 import subprocess
 import sys
 import threading
+import time
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -270,8 +274,9 @@ def test_others_run_meanwhile(call, predictor, long_model):
     sys.setswitchinterval(1000)
     try:
         thread.start()
-        before = turns
-        calls[call]()
+        before, give_up = turns, time.monotonic() + 5
+        while turns == before and time.monotonic() < give_up:
+            calls[call]()
         meanwhile = turns - before
     finally:
         sys.setswitchinterval(interval)
@@ -297,6 +302,52 @@ def test_multiprocessing(method, latency_ms, monkeypatch):
 
     with get_context(method).Pool(2) as pool:
         assert pool.map(test_predict.in_another_process, [str(MOBILENET)] * 4) == [latency_ms] * 4
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_predictor_goes_to_other_processes(method, predictor, latency_ms):
+    with get_context(method).Pool(2) as pool:
+        predict = partial(predictor.predict, model_type="onnx", detail=True)
+        assert [report.latency_ms for report in pool.map(predict, [str(MOBILENET)] * 4)] == [latency_ms] * 4
+
+
+def test_copies_of_a_predictor(latency_ms, tmp_path):
+    data = (ROOT / "devices" / CPU / "predictor.nnmeter").read_bytes()
+    path = tmp_path / "copy.nnmeter"
+    path.write_bytes(data)
+    for opened in (nn_meter.Predictor(CPU, "1.0", tmp_path), nn_meter.Predictor(path), nn_meter.Predictor(data)):
+        again = pickle.loads(pickle.dumps(opened))
+        assert again.origin == opened.origin and again.predict(nn_meter.Model(MOBILENET)).latency_ms == latency_ms
+    kept = pickle.dumps(nn_meter.Predictor(path))
+    path.unlink()
+    with pytest.raises(nn_meter.Error, match="copy.nnmeter"):
+        pickle.loads(kept)
+
+
+def test_a_fork_uses_what_its_parent_opened(predictor, latency_ms):
+    """While other threads of the parent are at work with it."""
+    model, ended = nn_meter.Model(MOBILENET), threading.Event()
+
+    def work():
+        while not ended.is_set():
+            predictor.predictor.predict(nn_meter.Model(MOBILENET))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            child = os.fork()
+            if not child:
+                latencies = {
+                    predictor.predictor.predict(each).latency_ms for each in (model, nn_meter.Model(MOBILENET))
+                }
+                os._exit(latencies != {latency_ms})
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_objects_keep_what_they_need_alive(latency_ms):
