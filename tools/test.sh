@@ -29,7 +29,8 @@ if tools/setup.sh venv .venv tools/requirements/test.txt; then
   PATH=$PWD/.venv/bin:$PATH
   export PATH
   NN_METER=$PWD/$program part 'command line, goldens, dialects, wild models' \
-    python -m pytest -q -rs -n 2 -p no:cacheprovider --ignore tests/python/fit --ignore tests/python/package --ignore tests/clients tests
+    python -m pytest -q -rs -n 2 -p no:cacheprovider --ignore tests/python/fit --ignore tests/python/package --ignore tests/clients \
+    --ignore tests/wheel tests
   NN_METER=$PWD/$sanitized/nn-meter part 'hostile files, with ASan and UBSan' \
     python -m pytest -q -rs -n 2 -p no:cacheprovider tests/hostile
 else
@@ -44,6 +45,13 @@ if tools/setup.sh packages python && tools/setup.sh venv .venv-fit tools/require
   part 'programs of others that use nn_meter' .venv-fit/bin/python -m pytest -q -rsP -p no:cacheprovider tests/clients
 else
   printf '\nSKIPPED: the tests of nn_meter and nn_meter.fit: no PyPI package or no Python.h could be had.\n'
+fi
+
+if tools/setup.sh packages python && tools/setup.sh venv .venv-wheel tools/requirements/wheel.txt; then
+  NN_METER=$PWD/$program part 'the wheel, in an environment of its own' \
+    .venv-wheel/bin/python -m pytest -q -rs -p no:cacheprovider tests/wheel
+else
+  printf '\nSKIPPED: the tests of the wheel: no PyPI package or no Python.h could be had.\n'
 fi
 
 if [ -n "$failed" ]; then
