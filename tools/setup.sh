@@ -104,7 +104,7 @@ pip_here() {
   environment=$1 build=$2
   shift 2
   # meson knows no option that is younger than what it set up
-  [ ! meson_options.txt -nt "$build/meson-private/coredata.dat" ] || rm -rf "$build"
+  [ -z "$(find meson_options.txt -newer "$build/meson-private/coredata.dat" 2>/dev/null)" ] || rm -rf "$build"
   PATH=$PWD/$environment/bin:$PATH "$environment/bin/python" -m pip "$@" -q --disable-pip-version-check \
     --no-build-isolation --no-deps "-Cbuild-dir=$build" .
 }
