@@ -1,7 +1,8 @@
-"""python repeat.py FOLDER COUNT: everything that takes or gives memory, COUNT times each; how much memory that cost.
+"""python repeat.py FOLDER COUNT [search]: everything that takes or gives memory, COUNT times each; how much memory that cost.
 
 FOLDER has small.onnx. Prints a line of JSON, {kind: bytes by which the process grew}: the memory that is resident after COUNT
-calls less that after as many calls to warm up. Imports nothing but nn_meter, so that a leak is no other package's.
+calls less that after as many calls to warm up. Imports nothing but nn_meter, so that a leak is no other package's; with
+"search" also what needs NumPy.
 """
 
 import gc
@@ -97,6 +98,17 @@ def stages():
         model.inspect(stage, predictor.predictor)
 
 
+def search():
+    """A table of two layers, whose six kernels are predicted, and networks of it."""
+    from nn_meter.search import LatencyTable, Space
+
+    shape = [8, 8, 4]
+    first = [[["input", [], shape], ["conv", [0], 4, size, 1, "SAME"]] for size in (1, 3)]
+    space = Space([first, [[["input", [], shape], ["relu", [0]]], None]], shape)
+    latencies = LatencyTable(space, predictor.predictor, checked=0).latencies([[0, 0], [1, 0], [1, 1]])
+    assert latencies.min() > 0
+
+
 errors = cycle(damaged)
 KINDS = {  # kind: (what is done, how many predictions that is)
     "path": (lambda: predictor.predict(path, "onnx"), 1),
@@ -112,6 +124,8 @@ KINDS = {  # kind: (what is done, how many predictions that is)
     "wrong arguments": (refused_arguments, 10),
     "predictors": (lambda: (pickle.loads(pickle.dumps(nn_meter.Predictor(CPU))), nn_meter.predictors(home=folder)), 3),
 }
+if sys.argv[3:] == ["search"]:
+    KINDS["search"] = search, 6
 
 
 def resident():
