@@ -55,4 +55,9 @@ def test_a_hundred_thousand_predictions_keep_no_memory(folder):
 
 @pytest.mark.skipif(not SANITIZED, reason="runs where tools/test_sanitized.sh has preloaded the sanitizer")
 def test_not_a_byte_is_lost(folder):
+    alone = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1"}
+    if subprocess.run([sys.executable, "-c", "import json"], capture_output=True, check=False, env=alone).returncode:
+        pytest.skip(
+            "this Python frees not all of its own memory when it ends (3.12 and later do not): nothing to compare"
+        )
     run_loop(folder, 100, ASAN_OPTIONS=os.environ["ASAN_OPTIONS"].replace("detect_leaks=0", "detect_leaks=1"))
