@@ -57,10 +57,11 @@ python: ## the Python package nn_meter, in .venv-fit with what nn_meter.fit need
 	@$(SETUP) venv .venv-fit tools/requirements/fit.txt
 	@$(SETUP) package .venv-fit build-python
 
-wheel: ## the Python package as dist/*.whl
+wheel: ## the Python package as dist/*.whl, for Python 3.9 and later on this or another Linux
 	@$(SETUP) packages build python
-	@$(SETUP) venv .venv-fit tools/requirements/fit.txt
-	@$(SETUP) wheel .venv-fit build-python dist
+	@$(SETUP) packages fetch || echo 'setup: built without nn-meter fetch' >&2
+	@$(SETUP) venv .venv-wheel tools/requirements/wheel.txt
+	@$(SETUP) wheel .venv-wheel build-python dist
 
 train: build python ## train the shipped predictors anew (torch, the public benchmark)
 	@.venv-fit/bin/python tools/train/train.py --build $(BUILD) --shared $(NNM_SHARED) $(TRAIN_OPTIONS)
@@ -106,4 +107,4 @@ install: build ## into PREFIX, default /usr/local
 	@meson install -C $(BUILD)
 
 clean: ## remove what was built; the virtual environments and downloads stay
-	rm -rf build build-sanitize build-fuzz build-python dist
+	rm -rf build build-sanitize build-fuzz build-python build-python-sanitize dist

@@ -3,7 +3,7 @@
 #   tools/setup.sh packages SET...        the Debian packages of each set: installed as root, named otherwise
 #   tools/setup.sh venv FOLDER FILE       a Python virtual environment with the packages pinned in FILE
 #   tools/setup.sh package VENV BUILD     this repository's Python package, installed into such an environment
-#   tools/setup.sh wheel VENV BUILD FOLDER    the same as a wheel in FOLDER
+#   tools/setup.sh wheel VENV BUILD FOLDER    the same as a wheel in FOLDER, for other machines too
 # What is there already is left alone, so a second call costs a few milliseconds. Exit 1: something is missing.
 set -eu
 
@@ -103,8 +103,20 @@ venv() {
 pip_here() {
   environment=$1 build=$2
   shift 2
+  # meson knows no option that is younger than what it set up
+  [ -z "$(find meson_options.txt -newer "$build/meson-private/coredata.dat" 2>/dev/null)" ] || rm -rf "$build"
   PATH=$PWD/$environment/bin:$PATH "$environment/bin/python" -m pip "$@" -q --disable-pip-version-check \
     --no-build-isolation --no-deps "-Cbuild-dir=$build" .
+}
+
+wheel() {
+  built=$(mktemp -d)
+  if pip_here "$1" "$2" wheel -w "$built" && "$1/bin/python" tools/portable_wheel.py "$built"/*.whl "$3"; then
+    rm -rf "$built"
+  else
+    rm -rf "$built"
+    return 1
+  fi
 }
 
 command=${1:-}
@@ -113,6 +125,6 @@ case $command in
   packages) packages "$@" ;;
   venv) [ $# = 2 ] || { say 'venv FOLDER FILE'; exit 2; }; venv "$@" ;;
   package) [ $# = 2 ] || { say 'package VENV BUILD'; exit 2; }; pip_here "$1" "$2" install ;;
-  wheel) [ $# = 3 ] || { say 'wheel VENV BUILD FOLDER'; exit 2; }; pip_here "$1" "$2" wheel -w "$3" ;;
+  wheel) [ $# = 3 ] || { say 'wheel VENV BUILD FOLDER'; exit 2; }; wheel "$@" ;;
   *) sed -n '2,7p' "$0" >&2; exit 2 ;;
 esac

@@ -29,7 +29,8 @@ if tools/setup.sh venv .venv tools/requirements/test.txt; then
   PATH=$PWD/.venv/bin:$PATH
   export PATH
   NN_METER=$PWD/$program part 'command line, goldens, dialects, wild models' \
-    python -m pytest -q -rs -n 2 -p no:cacheprovider --ignore tests/python/fit --ignore tests/python/package --ignore tests/clients tests
+    python -m pytest -q -rs -n 2 -p no:cacheprovider --ignore tests/python/fit --ignore tests/python/package --ignore tests/clients \
+    --ignore tests/wheel tests
   NN_METER=$PWD/$sanitized/nn-meter part 'hostile files, with ASan and UBSan' \
     python -m pytest -q -rs -n 2 -p no:cacheprovider tests/hostile
 else
@@ -40,9 +41,17 @@ if tools/setup.sh packages python && tools/setup.sh venv .venv-fit tools/require
   part 'the Python package, built and installed' tools/setup.sh package .venv-fit build-python
   NN_METER=$PWD/$program part 'nn_meter and nn_meter.fit' \
     .venv-fit/bin/python -m pytest -q -rs -p no:cacheprovider tests/python/fit tests/python/package
+  part 'nn_meter, with ASan and UBSan' tools/test_sanitized.sh .venv-fit build-python-sanitize
   part 'programs of others that use nn_meter' .venv-fit/bin/python -m pytest -q -rsP -p no:cacheprovider tests/clients
 else
   printf '\nSKIPPED: the tests of nn_meter and nn_meter.fit: no PyPI package or no Python.h could be had.\n'
+fi
+
+if tools/setup.sh packages python && tools/setup.sh venv .venv-wheel tools/requirements/wheel.txt; then
+  NN_METER=$PWD/$program part 'the wheel, in an environment of its own' \
+    .venv-wheel/bin/python -m pytest -q -rs -p no:cacheprovider tests/wheel
+else
+  printf '\nSKIPPED: the tests of the wheel: no PyPI package or no Python.h could be had.\n'
 fi
 
 if [ -n "$failed" ]; then

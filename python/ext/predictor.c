@@ -7,7 +7,7 @@
 
 typedef struct predictor_object {
   PyObject_HEAD nnm_predictor *predictor;
-  PyObject *bytes; /* what it was opened from, used in place; NULL when that is a file or built in */
+  PyObject *arguments; /* that it was opened with: bytes are used in place, and a copy is opened with the same */
 } predictor_object;
 
 static PyTypeObject *predictor_type, *prediction_type, *kernel_type;
@@ -33,7 +33,7 @@ static nnm_status open_source(const predictor_source *source, nnm_predictor **ou
   return nnm_predictor_read((const unsigned char *)source->data, source->size, source->name, out, error);
 }
 
-static PyObject *open_predictor(PyTypeObject *type, const predictor_source *source, PyObject *bytes) {
+static PyObject *open_predictor(PyTypeObject *type, const predictor_source *source, PyObject *call) {
   nnm_predictor *predictor = NULL;
   nnm_error error = {0};
   nnm_status status;
@@ -46,8 +46,8 @@ static PyObject *open_predictor(PyTypeObject *type, const predictor_source *sour
     return NULL;
   }
   self->predictor = predictor;
-  Py_XINCREF(bytes);
-  self->bytes = bytes;
+  Py_INCREF(call);
+  self->arguments = call;
   return (PyObject *)self;
 }
 
@@ -57,18 +57,21 @@ static PyObject *predictor_new(PyTypeObject *type, PyObject *arguments, PyObject
   predictor_source source = {.name = "bytes"};
   if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|zO:Predictor", names, &name, &source.version, &home))
     return NULL;
+  PyObject *call = Py_BuildValue("(OzO)", name, source.version, home ? home : Py_None);
+  if (!call) return NULL;
   if (PyBytes_Check(name)) {
     char *data;
     Py_ssize_t size;
     if (!PyBytes_AsStringAndSize(name, &data, &size)) {
       source.data = data;
       source.size = (size_t)size;
-      self = open_predictor(type, &source, name);
+      self = open_predictor(type, &source, call);
     }
   } else if (PyUnicode_FSConverter(name, &name_holder) && core_read_path(home, &home_holder, &source.home)) {
     source.name = PyBytes_AsString(name_holder);
-    self = open_predictor(type, &source, NULL);
+    self = open_predictor(type, &source, call);
   }
+  Py_DECREF(call);
   Py_XDECREF(home_holder);
   Py_XDECREF(name_holder);
   return self;
@@ -76,8 +79,14 @@ static PyObject *predictor_new(PyTypeObject *type, PyObject *arguments, PyObject
 
 static void predictor_free(PyObject *object) {
   nnm_predictor_free(predictor_of(object));
-  Py_XDECREF(((predictor_object *)(void *)object)->bytes);
+  Py_XDECREF(((predictor_object *)(void *)object)->arguments);
   core_free_object(object);
+}
+
+/* For pickle, and with it multiprocessing: opened once more over there. */
+static PyObject *predictor_reduce(PyObject *object, PyObject *unused) {
+  (void)unused;
+  return Py_BuildValue("(OO)", predictor_type, ((predictor_object *)(void *)object)->arguments);
 }
 
 static PyObject *decode(const char *text) { return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace"); }
@@ -275,6 +284,17 @@ static nnm_kernel_row row_at(const row_arrays *rows, size_t i) {
   return row;
 }
 
+/* float64 [row] each, perhaps unaligned. */
+static void estimate_rows(const nnm_network *network, const row_arrays *rows, char *latencies, char *doubts) {
+  for (size_t i = 0; i < rows->count; i++) {
+    nnm_kernel_row row = row_at(rows, i);
+    nnm_kernel_estimate estimate;
+    nnm_network_estimate(network, &row, &estimate);
+    memcpy(latencies + i * sizeof(double), &estimate.latency_ms, sizeof(double));
+    memcpy(doubts + i * sizeof(double), &estimate.doubt, sizeof(double));
+  }
+}
+
 static PyObject *predictor_estimate(PyObject *object, PyObject *arguments) {
   const nnm_predictor *predictor = predictor_of(object);
   row_arrays rows;
@@ -295,14 +315,9 @@ static PyObject *predictor_estimate(PyObject *object, PyObject *arguments) {
     return NULL;
   }
   char *latency = PyBytes_AsString(latencies), *doubt = PyBytes_AsString(doubts);
-  for (size_t i = 0; i < rows.count; i++) {
-    nnm_kernel_row row = row_at(&rows, i);
-    nnm_kernel_estimate estimate;
-    nnm_network_estimate(predictor->state, &row, &estimate);
-    memcpy(latency + i * sizeof(double), &estimate.latency_ms, sizeof(double));
-    memcpy(doubt + i * sizeof(double), &estimate.doubt, sizeof(double));
-  }
-  return Py_BuildValue("(NNd)", latencies, doubts, ((const nnm_network *)predictor->state)->constant_ms);
+  const nnm_network *network = predictor->state;
+  Py_BEGIN_ALLOW_THREADS estimate_rows(network, &rows, latency, doubt);
+  Py_END_ALLOW_THREADS return Py_BuildValue("(NNd)", latencies, doubts, network->constant_ms);
 }
 
 /* ---------------------------------------------------------------- the types */
@@ -352,6 +367,7 @@ PyObject *core_make_predictor_type(void) {
        "measured range, up to 2 outside, as bytes; constant_ms). The arrays are those of Table.rows(), as bytes. "
        "Raises\n"
        "Error for predictors that are not of kind network, ValueError."},
+      {"__reduce__", predictor_reduce, METH_NOARGS, "For pickle: it is opened once more, by the same name or bytes."},
       {NULL, NULL, 0, NULL},
   };
   static PyGetSetDef attributes[] = {

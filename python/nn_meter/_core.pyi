@@ -145,7 +145,8 @@ class Prediction(NamedTuple):
 class Predictor:
     """An opened predictor: a built-in or registered one by name (version None: the newest), a file by its path, or its bytes.
 
-    home: where predictors are registered; None: the user's folder (docs/registry.md). Raises Error.
+    home: where predictors are registered; None: the user's folder (docs/registry.md). A pickled one is opened once more where
+    it is unpickled, by the same name, path or bytes. Raises Error.
     """
 
     def __init__(

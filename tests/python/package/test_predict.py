@@ -2,9 +2,13 @@
 
 import json
 import logging
+import os
+import pickle
 import subprocess
 import sys
 import threading
+import time
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -240,6 +244,57 @@ def test_threads_share_a_predictor(predictor, latency_ms):
     assert found == [latency_ms] * 200
 
 
+@pytest.fixture(scope="module")
+def long_model():
+    """Something to do for a while."""
+    nodes = [onnx.helper.make_node("Relu", [f"t{i}"], [f"t{i + 1}"], name=f"relu{i}") for i in range(20_000)]
+    model = open_model([1, 8, 16, 16])
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.input[0].name, model.graph.output[0].name = "t0", f"t{len(nodes)}"
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("call", ["read", "predict", "kernels", "estimate", "inspect"])
+def test_others_run_meanwhile(call, predictor, long_model):
+    """With a switch interval that never passes, another thread only runs while the lock is let go of."""
+    model, rules = nn_meter.Model(long_model), nn_meter.Rules(predictor.predictor.rules)
+    rows = {name: data * 20_000 for name, data in one_row(rules).items()}
+    calls = {
+        "read": lambda: nn_meter.Model(long_model),
+        "predict": lambda: predictor.predictor.predict(model),
+        "kernels": lambda: model.kernels(rules),
+        "estimate": lambda: predictor.predictor.estimate(rows["types"], rows["work"], rows["features"]),
+        "inspect": lambda: model.inspect("shapes"),
+    }
+    turns, ended, interval = 0, threading.Event(), sys.getswitchinterval()
+
+    def other():
+        nonlocal turns
+        while not ended.wait(0.0002):
+            turns += 1
+
+    thread = threading.Thread(target=other)
+    sys.setswitchinterval(1000)
+    try:
+        thread.start()
+        before, give_up = turns, time.monotonic() + 5
+        while turns == before and time.monotonic() < give_up:
+            calls[call]()
+        meanwhile = turns - before
+    finally:
+        sys.setswitchinterval(interval)
+        ended.set()
+        thread.join()
+    assert meanwhile
+
+
+def one_row(rules):
+    table = nn_meter.Table(rules)
+    table.add(nn_meter.Model(MOBILENET), 0)
+    return table.rows()
+
+
 def in_another_process(path):
     return nn_meter.load_latency_predictor(CPU).predict(path, "onnx")
 
@@ -251,6 +306,52 @@ def test_multiprocessing(method, latency_ms, monkeypatch):
 
     with get_context(method).Pool(2) as pool:
         assert pool.map(test_predict.in_another_process, [str(MOBILENET)] * 4) == [latency_ms] * 4
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_predictor_goes_to_other_processes(method, predictor, latency_ms):
+    with get_context(method).Pool(2) as pool:
+        predict = partial(predictor.predict, model_type="onnx", detail=True)
+        assert [report.latency_ms for report in pool.map(predict, [str(MOBILENET)] * 4)] == [latency_ms] * 4
+
+
+def test_copies_of_a_predictor(latency_ms, tmp_path):
+    data = (ROOT / "devices" / CPU / "predictor.nnmeter").read_bytes()
+    path = tmp_path / "copy.nnmeter"
+    path.write_bytes(data)
+    for opened in (nn_meter.Predictor(CPU, "1.0", tmp_path), nn_meter.Predictor(path), nn_meter.Predictor(data)):
+        again = pickle.loads(pickle.dumps(opened))
+        assert again.origin == opened.origin and again.predict(nn_meter.Model(MOBILENET)).latency_ms == latency_ms
+    kept = pickle.dumps(nn_meter.Predictor(path))
+    path.unlink()
+    with pytest.raises(nn_meter.Error, match="copy.nnmeter"):
+        pickle.loads(kept)
+
+
+def test_a_fork_uses_what_its_parent_opened(predictor, latency_ms):
+    """While other threads of the parent are at work with it."""
+    model, ended = nn_meter.Model(MOBILENET), threading.Event()
+
+    def work():
+        while not ended.is_set():
+            predictor.predictor.predict(nn_meter.Model(MOBILENET))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            child = os.fork()
+            if not child:
+                latencies = {
+                    predictor.predictor.predict(each).latency_ms for each in (model, nn_meter.Model(MOBILENET))
+                }
+                os._exit(latencies != {latency_ms})
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_objects_keep_what_they_need_alive(latency_ms):
