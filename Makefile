@@ -38,13 +38,13 @@ build-sanitize/build.ninja:
 test: build build-sanitize/build.ninja ## everything that must hold: unit, corpus, layers, headers, parity, wild models
 	@tools/test.sh $(PROGRAM) $(BUILD) build-sanitize
 
-bench: build ## side by side with nn-meter 2.0; writes docs/bench.md
+bench: build python ## side by side with nn-meter 2.0; writes docs/bench.md
 	@$(SETUP) venv $(VENV) tools/requirements/test.txt
 	@ninja -C $(BUILD) --quiet bench/bench_predict tools/time_kernels bench/measure
 	@reference=; $(SETUP) venv .venv-nn-meter-2.0 tools/requirements/nn-meter-2.0.txt && \
 	  reference='--reference .venv-nn-meter-2.0'; \
 	$(VENV)/bin/python bench/bench.py --program $(PROGRAM) --bench-program $(BUILD)/bench/bench_predict \
-	  $$reference --write docs/bench.md $(BENCH_OPTIONS)
+	  --python .venv-fit/bin/python $$reference --write docs/bench.md $(BENCH_OPTIONS)
 
 accuracy: build python ## error on models, families and devices never seen (an hour; ACCURACY_OPTIONS=--quick: two minutes)
 	@.venv-fit/bin/python tools/accuracy/protocol.py --shared $(NNM_SHARED) --build $(BUILD) $(ACCURACY_OPTIONS)

@@ -79,6 +79,10 @@ class Reference:
     def predict_command(self, path):
         return [self.folder / "bin" / "nn-meter", "predict", "--predictor", LEGACY, "--onnx", path]
 
+    def import_seconds(self):
+        code = "import time; t = time.perf_counter(); import nn_meter; print(time.perf_counter() - t)"
+        return in_process([self.folder / "bin" / "python", "-c", code], self.environment)[0]
+
     def in_process(self, repeats, paths):
         script = ROOT / "bench" / "reference.py"
         return in_process([self.folder / "bin" / "python", script, LEGACY, str(repeats), *paths], self.environment)
@@ -447,11 +451,42 @@ def large_file(table, own, reference, temporary, repeats):
     )
 
 
+def python_package(table, python, reference, models):
+    """The package as its users meet it. python: one that has it."""
+    ask = lambda *question: in_process([python, "-P", ROOT / "bench" / "package.py", *question], os.environ)[0]  # noqa: E731
+    seconds = min(ask("import")["seconds"] for _ in range(5))
+    rows = [["import nn_meter", milliseconds(seconds), table.bound("import: ms", seconds * 1e3, most=50)]]
+    if reference:
+        old = min(reference.import_seconds() for _ in range(2))
+        rows.append(["the same, nn-meter 2.0", f"{milliseconds(old)}, {short(old / seconds)} times as long", ""])
+    many = ask("many", *models)
+    cores = many["cores"]
+    rate, faster = many["models"] / many["1"], many["1"] / many[str(cores)]
+    rows.append(["predict_many, one core", f"{rate:,.0f} models/s", ""])
+    kept = table.bound(f"predict_many on {cores} cores: times faster", faster, least=1.5) if cores > 1 else ""
+    rows.append([f"predict_many, {cores} cores", f"{rate * faster:,.0f} models/s, {faster:.2f} times as many", kept])
+    found = ask("search")
+    kept = table.bound("search: candidates/s on one core", found["per_second"], least=1_000_000)
+    rows.append([f"search, {found['layers']} layers, one core", f"{found['per_second']:,.0f} candidates/s", kept])
+    kept = table.bound("search: relative difference to whole networks", found["difference"], most=1e-6)
+    rows.append(["the same, sums against whole networks", f"{found['difference']:.0e}", kept])
+    rows.append(["the same, making the table", milliseconds(found["table_seconds"]), ""])
+    table.section(
+        "The Python package",
+        "Import in a fresh Python, the least of five; files in turn through predict_many; a space of inverted bottlenecks "
+        "with a stem and a head, 2,000,000 candidates drawn at random (bench/package.py). Promised: 50 ms, 1.5 times as fast "
+        "on two cores, 1,000,000 candidates a second, sums equal to 1e-6.",
+        ["what", "measured", "kept"],
+        rows,
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=Path, required=True)
     parser.add_argument("--bench-program", type=Path, required=True)
     parser.add_argument("--reference", type=Path, help="virtual environment with nn-meter 2.0")
+    parser.add_argument("--python", type=Path, help="a Python that has the package nn_meter; without, it is left out")
     parser.add_argument("--shared", type=Path, default=os.environ.get("NNM_SHARED", ROOT.parent / "shared"))
     parser.add_argument("--repeats", type=int, default=3, help="runs of the old tool per figure")
     parser.add_argument("--write", type=Path, help="write the report to this file")
@@ -485,6 +520,8 @@ def main():
         each_format(table, own, temporary)
         weights_in_each_format(table, own, temporary)
         large_file(table, own, reference, temporary, options.repeats)
+        if options.python:
+            python_package(table, options.python.absolute(), reference, EXAMPLES)
     introduction = (
         "# Benchmark\n\nWritten by `make bench`; both tools in one run on the same machine"
         f" ({os.cpu_count()} cores, Python {sys.version_info.major}.{sys.version_info.minor}).\n"

@@ -20,6 +20,7 @@ from .models import collect_models
 from .plot import plot_png
 from .progress import Silent
 from .reach import Reach
+from .start import open_start
 
 LEAST = {"training": 100, "calibration": 3}  # measurements that make sense
 LEAST_AT_ALL = {"training": 20, "calibration": 1}  # with keep_going
@@ -97,19 +98,6 @@ def _check_output(output):
     if not os.access(folder, os.W_OK):
         raise FitError(f"{folder}: nothing can be written there; choose another folder for the output")
     return output
-
-
-def _open_start(name):
-    if name is None or isinstance(name, Predictor):
-        start = name
-    else:
-        start = Predictor(name)
-    if start is not None and start.kind != "network":
-        raise FitError(
-            f"{start.name}: is of kind {start.kind}, which cannot be calibrated; start from a built-in predictor or one that "
-            "fit made"
-        )
-    return start
 
 
 def _rules_of(fusion_rules, start):
@@ -296,7 +284,8 @@ def fit(
     kernels: of single kernels, without the model's constant: a CSV file with columns model, kernel, latency_ms, or
         {(model, node): ms}; the node is any of the kernel's, or "" for a model that is one kernel. Either alone is enough.
     device, version: name and version of the predictor.
-    from_predictor: name or path of the predictor to start from; 10 measurements are then enough.
+    from_predictor: name or path of the predictor to start from, "typical_phone" for the mean of some phones' CPUs; 10
+        measurements are then enough.
     fusion_rules: path or content of a fusion_rules.json; those of from_predictor, or of a phone's CPU, when not given.
     output: the predictor file to write, whole or not at all, with NAME.card.md and NAME.png beside it.
     batch_size, input_shapes: for model inputs that leave their shape open.
@@ -311,7 +300,7 @@ def fit(
     Returns a FitResult. Raises FitError, one line for each fault, and nn_meter.Error.
     """
     _check_names(device, version)
-    job = _Job(device, version, _check_output(output), _open_start(from_predictor), seed, held_out, epochs, keep_going)
+    job = _Job(device, version, _check_output(output), open_start(from_predictor), seed, held_out, epochs, keep_going)
     if latencies is None and kernels is None:
         raise FitError("no latencies: give those of models, of kernels, or both")
     if job.start and epochs is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import Error, Predictor
+from .. import Error
 from . import families as generator
 from . import predictor_file
 from .choice import choose, gradient_vectors
@@ -19,6 +19,7 @@ from .kernel_table import TableBuilder
 from .models import ModelSource, collect_models, read_error
 from .onnx_file import onnx_bytes, weight_count
 from .reach import Reach
+from .start import open_start
 from .training import Evidence, Reproducible
 
 POOL = 390  # generated candidates, thirty of each family
@@ -147,7 +148,7 @@ def suggest(
 ):
     """The `count` models whose measurement on a new device teaches the predictor most; a Suggestion.
 
-    from_predictor: name or path of the predictor to calibrate; that of the most similar device.
+    from_predictor: name or path of the predictor to calibrate: that of the most similar device, or "typical_phone".
     models: candidates as for fit(); None: networks of the usual families (or of the `families` named), made up at random.
     output: folder to write, with the models as ONNX (random weights where they were made up), an empty latency.csv to fill
         in, and a README that says how to go on. It must not exist yet, or be empty.
@@ -159,11 +160,7 @@ def suggest(
     """
     if count < 1:
         raise FitError(f"{count} models to suggest; ask for at least one")
-    predictor = from_predictor if isinstance(from_predictor, Predictor) else Predictor(from_predictor)
-    if predictor.kind != "network":
-        raise FitError(
-            f"{predictor.name}: is of kind {predictor.kind}, which cannot be calibrated; name another predictor"
-        )
+    predictor = open_start(from_predictor)
     shapes = {"batch_size": batch_size, "input_shapes": input_shapes}
     no_models = []
     sources = _candidates(models, seed, families, shapes, no_models)
