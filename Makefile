@@ -19,7 +19,7 @@ PROGRAM := $(BUILD)/nn-meter
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-run: build ## build, then predict the bundled models on all four devices
+run: build ## build, then predict the bundled models on all devices
 	@tools/demo.sh $(PROGRAM)
 
 build: $(BUILD)/build.ninja ## build/nn-meter, optimised

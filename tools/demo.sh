@@ -1,6 +1,6 @@
 #!/bin/sh
 # usage: tools/demo.sh PROGRAM
-# What `make run` shows: the bundled models on all four devices, then one of them kernel by kernel.
+# What `make run` shows: the bundled models on all devices, then one of them kernel by kernel.
 set -eu
 program=$1
 show() {

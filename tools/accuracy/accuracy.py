@@ -188,8 +188,12 @@ def rows(title, entries):
     return text
 
 
-def tables(table):
-    text = rows("device", [(ALL[device], families["all"]) for device, families in table.items()])
+def device_table(table):
+    return rows("device", [(ALL[device], families["all"]) for device, families in table.items()])
+
+
+def family_tables(table):
+    text = ""
     for device, families in table.items():
         text += f"\n### {ALL[device]}\n\n`{device}`\n\n"
         text += rows("family", [item for item in families.items() if item[0] != "all"])
@@ -245,8 +249,9 @@ def write_pages(judged_sets):
         json.loads((ROOT / "tools" / "accuracy" / name).read_text(encoding="utf-8"))
         for name in ("protocol.json", "baselines.json")
     )
-    text = HEAD + "## Networks of the benchmark\n\n" + tables(judged_sets["bench"])
-    text += "\n## Blocks on four phones\n\n" + PHONES_HEAD + tables(judged_sets["phones"]) + phone_tables(protocol)
+    text = HEAD + device_table(judged_sets["bench"] | judged_sets["phones"])
+    text += "\n## Networks of the benchmark\n" + family_tables(judged_sets["bench"])
+    text += "\n## Blocks on four phones\n\n" + PHONES_HEAD + family_tables(judged_sets["phones"]) + phone_tables(protocol)
     text += protocol_tables(protocol) + baseline_table(baselines, judged_sets["bench"], protocol)
     (ROOT / "docs" / "accuracy.md").write_text(text + WHY + TAIL, encoding="utf-8")
 
@@ -272,7 +277,7 @@ def main():
         wanted = {name for name in latencies if (sampled if quick else judged)(name)}
         found = predict(options.program, folder / "graphs.jsonl.xz", wanted, devices)
         judged_sets[data_set] = judge(found, latencies, devices)
-        print(tables(judged_sets[data_set]), end="")
+        print(device_table(judged_sets[data_set]) + family_tables(judged_sets[data_set]), end="")
     table = {device: families for found in judged_sets.values() for device, families in found.items()}
     if quick:
         return check_quick(table, options.update_quick)

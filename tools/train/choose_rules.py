@@ -4,8 +4,8 @@
 usage: choose_rules.py [--device NAME ...] [--rule NAME ...] [--models N] [--steps N] [--jobs N] [--shared FOLDER] [--write]
        choose_rules.py --device NAME --confirm RULE=yes|no ... --family NAME ...
 
-Every pair of operators that the fusion rules can tell apart and that stands in some benchmark network is tried the other
-way round, and so is MON. Among models of families that training has seen, a network flexible enough explains the
+Every pair of operators that the fusion rules can tell apart and that stands in some measured model is tried the other way
+round, and so are MON and the rules that keep a block in its parts. Among models of families that training has seen, a network flexible enough explains the
 measurements under almost any rules; what tells rules apart is a family that it has not seen. So each rule is judged by the
 two families whose kernels it changes most: left out of a short training, with the rule as it is and the other way round. Where
 the other way is better by MARGIN, all families concerned are left out in turn, by trainings from another seed; the rule is
@@ -38,6 +38,7 @@ LEADING = (
     *("softmax", "reduce", "transpose", "pad", "reshape"),
     *SECOND,
 )
+BLOCKS = ("BF_matmul_softmax", "BF_gap_conv")  # attention, squeeze-and-excite: one kernel unless a rule says no
 PROBE = 12  # models per family that tell whether a rule makes a difference at all
 FIRST = 2  # families that a rule is judged by
 CONCERNED = 0.05  # share of its kernels that a rule changes in a family for it to be asked
@@ -58,7 +59,7 @@ def with_rule(rules, name, obey):
 
 
 def obeyed(rules, name):
-    return bool(rules.get(name, {}).get("obey"))
+    return bool(rules.get(name, {"obey": name in BLOCKS}).get("obey"))
 
 
 class Sample:
@@ -116,7 +117,7 @@ def rules_that_matter(sample, rules, wanted):
     lines, concerned = sample.probe(), {}
     table = sample.table(rules, lines)
     before = kernels_of(table)
-    for name in wanted or [f"BF_{first}_{second}" for first in LEADING for second in SECOND] + ["MON"]:
+    for name in wanted or [f"BF_{first}_{second}" for first in LEADING for second in SECOND] + [*BLOCKS, "MON"]:
         other = sample.table(with_rule(rules, name, not obeyed(rules, name)), lines)
         concerned[name] = concerned_families(before, kernels_of(other), table.families)
     return {name: families for name, families in concerned.items() if families}
