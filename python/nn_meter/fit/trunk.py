@@ -61,6 +61,7 @@ def fit_together(evidences, settings, report=None):
 
 def typical(networks):
     """The device in the middle: the mean of what the devices differ in (of costs the geometric mean)."""
+    networks[0].own_part = networks[0].correction = None  # of the last step of training, and in the way of copies
     middle = copy.deepcopy(networks[0])
     with torch.no_grad():
         for parameter, *values in zip(own_parameters(middle), *map(own_parameters, networks), strict=True):
