@@ -5,15 +5,13 @@ Installs NNI and torch into a virtual environment of its own (.venv-nni); skippe
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from nni_environment import FOLDER, ROOT, run
 
-ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).resolve().parent / "nni_profiler.py"
-FOLDER = ROOT / ".venv-nni"
 REFERENCE = ROOT / ".venv-nn-meter-2.0" / "bin" / "python"
 SHARED = Path(os.environ.get("NNM_SHARED") or ROOT.parent / "shared")
 OLD_PREDICTOR = SHARED / "legacy" / "k8_predictor"
@@ -43,23 +41,6 @@ print(json.dumps({{"seconds": seconds, "latencies": latencies}}), file=sys.stder
 OURS = 'nn_meter.load_latency_predictor("k8")'
 THEIRS = """nn_meter.nnMeterPredictor(*__import__("nn_meter.predictor.utils", fromlist=["x"]).loading_customized_predictor(
     {"name": "k8", "package_location": sys.argv[2], "kernel_predictors": [p.stem for p in Path(sys.argv[2]).glob("*.pkl")]}))"""
-
-
-def run(python, *arguments, **environment):
-    done = subprocess.run(
-        [python, *arguments], capture_output=True, text=True, env={**os.environ, **environment}, timeout=900
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
-
-
-@pytest.fixture(scope="session")
-def python():
-    setup = [ROOT / "tools" / "setup.sh"]
-    if subprocess.run([*setup, "venv", FOLDER.name, "tools/requirements/nni.txt"], cwd=ROOT).returncode:
-        pytest.skip("NNI 3.0 could not be had from PyPI: its profiler is not run")
-    assert subprocess.run([*setup, "package", FOLDER.name, "build-python"], cwd=ROOT).returncode == 0
-    return FOLDER / "bin" / "python"
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .._core import Error, Predictor
 from ..errors import fault
-from ..models import open_model
+from ..models import INPUT_SHAPE, open_model
 from ..predictor import load_latency_predictor
 from .space import Space
 from .table import LatencyTable
@@ -17,19 +17,20 @@ class LatencyFilter:
     """Says of a model whether it is fast enough: model -> bool.
 
     threshold: milliseconds; predictor: a name, or an object of load_latency_predictor(); reverse: whether it is slow enough
-    instead. model_type: as for predict(); None for models of NNI, ONNX and files, which tell what they are.
+    instead. model_type, input_shape: as for predict(); None for models of NNI, torch, ONNX and files, which tell what they
+    are.
     """
 
-    def __init__(self, threshold, predictor, predictor_version=None, reverse=False, *, model_type=None):
+    def __init__(
+        self, threshold, predictor, predictor_version=None, reverse=False, *, model_type=None, input_shape=INPUT_SHAPE
+    ):
         by_name = isinstance(predictor, str)
         self.predictors = load_latency_predictor(predictor, predictor_version) if by_name else predictor
-        self.threshold, self.reverse, self.model_type = threshold, reverse, model_type
+        self.threshold, self.reverse = threshold, reverse
+        self.model_type, self.input_shape = model_type, input_shape
 
     def __call__(self, ir_model):
-        model_type = self.model_type or ("nni-ir" if hasattr(ir_model, "_dump") else None)
-        if model_type is None and hasattr(ir_model, "SerializeToString"):
-            model_type = "onnx"
-        latency_ms = self.predictors.predict(ir_model, model_type)
+        latency_ms = self.predictors.predict(ir_model, self.model_type, self.input_shape)
         return latency_ms > self.threshold if self.reverse else latency_ms < self.threshold
 
 
