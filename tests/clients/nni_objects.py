@@ -12,7 +12,7 @@ warnings.filterwarnings("ignore")
 import nn_meter  # noqa: E402
 import nni  # noqa: E402
 import nni.nas.nn.pytorch.layers as layers  # noqa: E402
-from nn_meter.search import LatencyFilter  # noqa: E402
+from nn_meter.search import HardwareLatencyEstimator, LatencyFilter  # noqa: E402
 from nni.nas.evaluator import FunctionalEvaluator  # noqa: E402
 from nni.nas.hub.pytorch import NasBench201, ProxylessNAS  # noqa: E402
 from nni.nas.nn.pytorch import InputChoice, LayerChoice, ModelSpace, MutableConv2d, Repeat  # noqa: E402
@@ -120,6 +120,20 @@ def filtered(limit):
     return [bool(is_fast(space.freeze({"body": number}))) for number in range(2)]
 
 
+def estimated(predictor):
+    """A space of the hub whose choices are all LayerChoice: [estimate, what predict() says of that model] of some, and the
+    estimator's own check; of one with other choices, what is noted."""
+    space, shape = NasBench201(num_modules_per_stack=1), (1, 3, 32, 32)
+    estimator = HardwareLatencyEstimator(DEVICE, space, shape)
+    pairs = []
+    for _ in range(4):
+        sample = {label: mutable.random() for label, mutable in space.simplify().items()}
+        whole = predictor.predict(space.freeze(sample), "nni-ir", input_shape=shape)
+        pairs.append([estimator.export_latency(sample), whole])
+    other = HardwareLatencyEstimator(DEVICE, ProxylessNAS())
+    return {"pairs": pairs, "difference": estimator.difference, "notes": other.notes, "other": other.difference}
+
+
 def main():
     nn_meter.logger.setLevel("WARNING")
     predictor = nn_meter.load_latency_predictor(DEVICE)
@@ -131,7 +145,9 @@ def main():
             answer[name] = predictor.predict(model, model_type, input_shape=SHAPE)
         except nn_meter.Error as error:
             answer[name] = str(error)
-    print(json.dumps({"cases": answer, "hub": hub(predictor), "filter": filtered(answer["plain 0"] * 1.01)}))
+    limit = answer["plain 0"] * 1.01
+    results = {"cases": answer, "hub": hub(predictor), "filter": filtered(limit), "estimator": estimated(predictor)}
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -50,3 +50,11 @@ def test_models_of_the_hub(answer):
 
 def test_a_filter_takes_them(answer):
     assert answer["filter"] == [True, False]
+
+
+def test_the_estimator_of_a_space_of_the_hub(answer):
+    found = answer["estimator"]
+    for estimate, whole in found["pairs"]:
+        assert estimate == pytest.approx(whole, rel=1e-6)
+    assert found["difference"] < 1e-6 and found["other"] < 1e-6
+    assert "choices that are no LayerChoice are as NNI's dry run takes them: s2_depth, " in found["notes"][-1]
