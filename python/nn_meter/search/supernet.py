@@ -1,8 +1,8 @@
 """A torch module with choices as one ONNX graph that holds all candidates, from which each network is cut.
 
 The module is exported once. In the graph a node of its own, Choice, stands where a choice was: its inputs are the outputs of the
-candidates. A network is the graph with each Choice read as one of its inputs, less what then nobody reads. So it is fused,
-and costs, as if it had been exported alone.
+candidates, each of which begins with a node Begin. A network is the graph with each Choice read as one of its inputs and each
+Begin as what it reads, less what then nobody reads. So it is fused, and costs, as if it had been exported alone.
 """
 
 import contextlib
@@ -31,8 +31,20 @@ def label_of(name, choice):
     return str(getattr(choice, "label", None) or name)
 
 
-def _marker(torch):
-    """The operator that stands for a choice."""
+def _markers(torch):
+    """(begin, choice): the operators that stand around candidates and for a choice."""
+
+    class Begin(torch.autograd.Function):
+        """Apart for each candidate: else the exporter, which computes nothing twice, would merge what candidates have in common,
+        and the order in which a tensor is read, which decides about fusion, would not be that of one network."""
+
+        @staticmethod
+        def forward(ctx, label, tensor):
+            return tensor.clone()  # some modules write into what they get
+
+        @staticmethod
+        def symbolic(g, label, tensor):
+            return g.op(f"{DOMAIN}::Begin", tensor, label_s=label).setType(tensor.type())
 
     class Choice(torch.autograd.Function):
         @staticmethod
@@ -43,16 +55,18 @@ def _marker(torch):
         def symbolic(g, label, *outputs):
             return g.op(f"{DOMAIN}::Choice", *outputs, label_s=label).setType(outputs[0].type())
 
-    return Choice.apply
+    return Begin.apply, Choice.apply
 
 
-def _runs_all(torch, mark, label, candidates):
+def _runs_all(torch, markers, place, label, candidates):
     """What the forward of a choice is replaced by."""
+    begin, choice = markers
 
     def forward(*inputs, **options):
         outputs = []
-        for module in candidates.values():  # each gets its own, as some write into what they get
-            outputs.append(module(*(part.clone() if torch.is_tensor(part) else part for part in inputs), **options))
+        for number, module in enumerate(candidates.values()):
+            own = [begin(f"{place} {number}", part) if torch.is_tensor(part) else part for part in inputs]
+            outputs.append(module(*own, **options))
         if not all(torch.is_tensor(output) for output in outputs):
             raise fault(Error, "argument", f"choice {label}: its candidates give no single tensor; describe a Space")
         shapes = {name: tuple(map(int, output.shape)) for name, output in zip(candidates, outputs)}
@@ -61,17 +75,17 @@ def _runs_all(torch, mark, label, candidates):
             raise fault(
                 Error, "argument", f"choice {label}: its candidates give different shapes: {shown}; describe a Space"
             )
-        return mark(label, *outputs)
+        return choice(label, *outputs)
 
     return forward
 
 
 @contextlib.contextmanager
 def _all_candidates_run(torch, choices):
-    mark = _marker(torch)
+    markers = _markers(torch)
     try:
-        for label, module in choices:
-            module.__dict__["forward"] = _runs_all(torch, mark, label, candidates_of(module))
+        for place, (label, module) in enumerate(choices):
+            module.__dict__["forward"] = _runs_all(torch, markers, place, label, candidates_of(module))
         yield
     finally:
         for _, module in choices:
@@ -81,13 +95,16 @@ def _all_candidates_run(torch, choices):
 class _Node:
     """A node and what of it is asked often."""
 
-    __slots__ = ("has_graphs", "inputs", "label", "outputs", "proto")
+    __slots__ = ("computes", "has_graphs", "inputs", "is_begin", "label", "outputs", "proto")
 
     def __init__(self, proto):
         self.proto, self.inputs, self.outputs = proto, tuple(proto.input), tuple(proto.output)
+        self.is_begin = proto.domain == DOMAIN and proto.op_type == "Begin"
         is_choice_node = proto.domain == DOMAIN and proto.op_type == "Choice"
         self.label = proto.attribute[0].s.decode() if is_choice_node else None
         self.has_graphs = any(attribute.HasField("g") or attribute.graphs for attribute in proto.attribute)
+        attributes = sorted(attribute.SerializeToString() for attribute in proto.attribute)
+        self.computes = proto.domain, proto.op_type, len(proto.output), *attributes  # the same of the same inputs
 
     def reads(self):
         """Names of tensors, of the graphs around its own graphs too."""
@@ -101,6 +118,12 @@ def _read_inside(proto):
             for node in graph.node:
                 yield from node.input
                 yield from _read_inside(node)
+
+
+def _resolved(same, name):
+    while name in same:
+        name = same[name]
+    return name
 
 
 class Supernet:
@@ -151,7 +174,7 @@ class Supernet:
         graph.name = "network"
 
         def name(text):
-            return same.get(text, text)
+            return _resolved(same, text)
 
         for node in kept:
             graph.node.append(node.proto)
@@ -165,19 +188,35 @@ class Supernet:
         return Model(whole.SerializeToString(), "network", "onnx")
 
     def _what_is_needed(self, chosen):
-        """({output of a choice: the tensor that it is}, nodes in order, names of the tensors that are read)."""
+        """({tensor: the one that it is}, nodes in order, names of the tensors that are read)."""
         same = {}
         for node in self._nodes:
-            if node.label is not None:
-                tensor = node.inputs[chosen[node.label]]
+            if node.label is not None or node.is_begin:
+                tensor = node.inputs[0 if node.is_begin else chosen[node.label]]
                 same[node.outputs[0]] = same.get(tensor, tensor)
         needed = {same.get(value.name, value.name) for value in self._proto.graph.output}
         kept = []
         for node in reversed(self._nodes):
-            if node.label is None and any(name in needed for name in node.outputs):
+            if any(name in needed for name in node.outputs):
                 kept.append(node)
                 needed.update(same.get(name, name) for name in node.reads())
-        return same, kept[::-1], needed
+        return same, self._once(kept[::-1], same), needed
+
+    @staticmethod
+    def _once(nodes, same):
+        """The exporter computes nothing twice; neither does the network, when its candidates have something in common."""
+        known, constants, kept = {}, {}, []
+        for node in nodes:
+            inputs = tuple(_resolved(same, name) for name in node.inputs)
+            if not inputs:  # a constant is what it holds
+                constants.update(dict.fromkeys(node.outputs, node.computes))
+            key = node.computes, tuple(constants.get(name, name) for name in inputs)
+            first = known.setdefault(key, node) if inputs and not node.has_graphs else node
+            if first is node:
+                kept.append(node)
+            else:
+                same.update(zip(node.outputs, first.outputs))
+        return kept
 
     def neighbours(self):
         """Pairs of choices, frozenset of two labels, that may share a kernel: at most NEAR operators between them, or one in the
@@ -190,7 +229,8 @@ class Supernet:
                     near[label] = min(distance, near.get(label, distance))
             labels = [*near, node.label] if node.label is not None else [*near]
             pairs.update(frozenset((a, b)) for i, a in enumerate(labels) for b in labels[:i] if a != b)
-            onward = {label: distance + 1 for label, distance in near.items() if distance < NEAR}
+            step = 0 if node.is_begin else 1
+            onward = {label: distance + step for label, distance in near.items() if distance < NEAR}
             if node.label is not None:
                 onward = {**near, node.label: 0}
             for name in node.outputs:

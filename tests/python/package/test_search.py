@@ -311,6 +311,52 @@ def test_estimator_counts_fusion_across_borders(residual):
     assert set(alone) == set(estimator.names) and estimator.rest_ms > 0
 
 
+class Zero(nn.Module):
+    def forward(self, x):
+        return x * 0.0
+
+
+class Cell(nn.Module):
+    """As in NAS-Bench-201: edges between four nodes, several of which read the same and may compute the same of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 1, 1)
+        self.edges = nn.ModuleDict()
+        for to in range(1, 4):
+            for start in range(to):
+                choices = {
+                    "none": Zero(),
+                    "skip": nn.Identity(),
+                    "conv": nn.Sequential(nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.BatchNorm2d(8)),
+                    "pool": nn.AvgPool2d(3, 1, 1),
+                }
+                self.edges[f"{start}to{to}"] = LayerChoice(choices, f"{start}to{to}")
+
+    def forward(self, x):
+        nodes = [self.stem(x)]
+        for to in range(1, 4):
+            nodes.append(torch.stack([self.edges[f"{start}to{to}"](nodes[start]) for start in range(to)]).sum(0))
+        return torch.relu(nodes[-1])
+
+
+def test_order_of_readers_and_what_is_computed_twice_are_as_in_the_export():
+    """Which of several readers a layer is fused with hangs on their order; the exporter merges what is the same."""
+    model, shape = Cell(), (1, 3, 16, 16)
+    estimator = HardwareLatencyEstimator(CPU, model, shape)
+    assert estimator.difference < 1e-9
+    predictor = nn_meter.load_latency_predictor(CPU)
+    random = np.random.default_rng(3)
+    fixed = [
+        {"0to1": 3, "0to2": 3, "1to2": 3, "0to3": 2, "1to3": 3, "2to3": 3},
+        {label: 0 for label in estimator.names},
+    ]
+    drawn = [{label: int(random.integers(4)) for label in estimator.names} for _ in range(12)]
+    for chosen in fixed + drawn:
+        whole = predictor.predict(with_choices_made(model, chosen), "torch", input_shape=shape)
+        assert estimator.export_latency(chosen) == pytest.approx(whole, rel=1e-9), chosen
+
+
 def test_expected_latency_is_the_mean(residual):
     """Over all networks, each as probable as its choices are."""
     _, estimator = residual
