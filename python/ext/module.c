@@ -88,6 +88,10 @@ static PyMethodDef functions[] = {
      "unregister(name, version=None, home=None) -> how many were removed."},
     {"fetch", (PyCFunction)(void (*)(void))core_fetch, METH_VARARGS | METH_KEYWORDS,
      "fetch(name, url=None, sha256=None, allow_http=False, home=None) -> path of the predictor that was downloaded."},
+    {"download", (PyCFunction)(void (*)(void))core_download, METH_VARARGS | METH_KEYWORDS,
+     "download(url, descriptor, size_limit_bytes, timeout_s, allow_http=False, progress=None, home=None) -> descriptor "
+     "of "
+     "the file that holds it."},
     {"search_sums", core_search_sums, METH_VARARGS,
      "search_sums(candidates, sizes, costs, next, constant) -> float64 [candidate] as bytes: for nn_meter.search."},
     {"predictors", (PyCFunction)(void (*)(void))core_list_predictors, METH_VARARGS | METH_KEYWORDS,

@@ -1,6 +1,6 @@
 """The C library as Python objects; python/ext/ has one file for each type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Literal, NamedTuple, TypedDict
 
@@ -203,6 +203,21 @@ def register(path: str | PathLike[str], home: str | PathLike[str] | None = None)
 def unregister(name: str, version: str | None = None, home: str | PathLike[str] | None = None) -> int:
     """Removes what is registered under that name (version None: all versions); how many. Raises Error."""
 
+def download(
+    url: str,
+    descriptor: int,
+    size_limit_bytes: int,
+    timeout_s: int,
+    allow_http: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+    home: str | PathLike[str] | None = None,
+) -> int:
+    """Downloads a file. What is received of one that breaks off is kept under home, and the next call goes on there.
+
+    descriptor: an empty file open for writing, used where nothing can be kept. progress: told the bytes that are there and those
+    that there will be, 0 when unknown. Returns the descriptor of the file that holds it: the caller's own, or another one that
+    is the caller's to close. Raises Error, and what progress raises."""
+
 def fetch(
     name: str,
     url: str | None = None,
@@ -211,4 +226,4 @@ def fetch(
     home: str | PathLike[str] | None = None,
 ) -> str:
     """Downloads a predictor and puts it where its name finds it; its path. url: the file, or what stands before /NAME.zip;
-    None: the official place. Raises Error, and then nothing is left behind."""
+    None: the official place. Raises Error, and then no predictor is left behind."""
