@@ -43,6 +43,15 @@ static bool add(PyObject *module, const char *name, PyObject *value) {
   return false;
 }
 
+static PyObject *compat_predictor(PyObject *module, PyObject *argument) {
+  (void)module;
+  PyObject *bytes = PyUnicode_AsUTF8String(argument), *result = NULL;
+  char *op;
+  if (bytes && !PyBytes_AsStringAndSize(bytes, &op, NULL)) result = PyUnicode_FromString(nnm_compat_predictor_of(op));
+  Py_XDECREF(bytes);
+  return result;
+}
+
 static PyObject *compat_rows(PyObject *module, PyObject *argument) {
   (void)module;
   char *text;
@@ -76,6 +85,8 @@ static PyObject *detect_format(PyObject *self, PyObject *path) {
 }
 
 static PyMethodDef functions[] = {
+    {"compat_predictor", compat_predictor, METH_O,
+     "compat_predictor(kernel) -> name of nn-Meter 2.0's predictor that a kernel of that name asks."},
     {"compat_rows", compat_rows, METH_O,
      "compat_rows(kernels) -> text. kernels: a JSON list of nn-Meter 2.0's kernel dictionaries, as bytes. The text: "
      "for\n"

@@ -91,11 +91,11 @@ class Model:
         self,
         stage: Literal["graph", "shapes", "kernels", "features"],
         predictor: Predictor | None = None,
-        fusion_rules: str | PathLike[str] | None = None,
+        fusion_rules: str | PathLike[str] | bytes | None = None,
         compat: Literal["own", "nn-meter-2.0"] | None = None,
     ) -> str:
-        """One stage as JSON, as `nn-meter inspect --json` prints it; kernels and features need a predictor or the path of a
-        fusion_rules.json. Raises Error."""
+        """One stage as JSON, as `nn-meter inspect --json` prints it; kernels and features need a predictor or a
+        fusion_rules.json: its path, or what it holds as bytes. Raises Error."""
 
 class Table:
     """Collects the kernels of many models under the fusion rules; equal kernels are kept once."""
@@ -185,6 +185,9 @@ def detect_format(path: str | PathLike[str]) -> str:
 
 def predictors(home: str | PathLike[str] | None = None) -> list[tuple[str, str, str, str, str]]:
     """(name, version, kind, origin, card) of the predictors there are: built in, then registered."""
+
+def compat_predictor(kernel: str, /) -> str:
+    """The name of nn-Meter 2.0's predictor that a kernel of that name asks: "conv-bn-relu" for "conv-relu"."""
 
 def compat_rows(kernels: bytes, /) -> str:
     """kernels: a JSON list of nn-Meter 2.0's kernel dictionaries. JSON: for each its {"predictor": name, "row": features} as
