@@ -324,7 +324,7 @@ const cli_command commands[] = {
      .options = unregister_options, .examples = unregister_examples, .run = run_unregister},
     {.name = "fetch", .summary = "download a predictor", .arguments = "NAME",
      .description = "Downloads a predictor, checks it and puts it where --predictor NAME finds it. A download that breaks "
-                    "off goes on where it stopped; one that fails leaves nothing behind. The only command that uses the "
+                    "off goes on where it stopped, in a later run too. The only command that uses the "
                     "network.",
      .options = fetch_options, .examples = fetch_examples, .argument_choices = official_names,
      .most_arguments = 1, .run = run_fetch},

@@ -6,13 +6,23 @@
 #include "predict.h"
 #include "readers/content.h"
 
-static nnm_status read_rules(const char *path, nnm_fusion_rules **out, nnm_error *error) {
+static nnm_status parse_rules(const void *data, size_t size, nnm_fusion_rules **out, nnm_error *error) {
+  return nnm_is_json(data, size) ? nnm_fusion_rules_parse(data, size, out, error)
+                                 : nnm_fail_rules_content(error, data, size);
+}
+
+/* The rules that the caller gives, as content or as a file; NULL for none. */
+static nnm_status read_rules(const nnm_predict_options *options, nnm_fusion_rules **out, nnm_error *error) {
+  if (!options) return NNM_OK;
+  if (options->fusion_rules)
+    return nnm_fail_in_file(error, parse_rules(options->fusion_rules, options->fusion_rules_size, out, error),
+                            "fusion rules");
+  if (!options->fusion_rules_path) return NNM_OK;
   nnm_mapped_file file;
-  NNM_TRY(nnm_map_file(path, &file, error));
-  nnm_status status = nnm_is_json(file.data, file.size) ? nnm_fusion_rules_parse(file.data, file.size, out, error)
-                                                        : nnm_fail_rules_content(error, file.data, file.size);
+  NNM_TRY(nnm_map_file(options->fusion_rules_path, &file, error));
+  nnm_status status = parse_rules(file.data, file.size, out, error);
   nnm_unmap_file(&file);
-  return nnm_fail_in_file(error, status, path);
+  return nnm_fail_in_file(error, status, options->fusion_rules_path);
 }
 
 static bool wants_compat(const nnm_predictor *predictor, const nnm_predict_options *options) {
@@ -37,12 +47,11 @@ static nnm_status detect(nnm_detection *detection, const nnm_fusion_rules *rules
 nnm_status nnm_detect_model_kernels(const nnm_model *model, const nnm_predictor *predictor,
                                     const nnm_predict_options *options, nnm_detection *out, nnm_error *error) {
   *out = (nnm_detection){.model = model, .compat = wants_compat(predictor, options)};
-  const char *path = options ? options->fusion_rules_path : NULL;
-  if (!path && !predictor)
+  NNM_TRY(read_rules(options, &out->own_rules, error));
+  if (!out->own_rules && !predictor)
     return nnm_fail(error, NNM_ERROR_ARGUMENT, NULL,
                     "kernels need fusion rules; name a predictor or a fusion rules file");
-  if (path) NNM_TRY(read_rules(path, &out->own_rules, error));
-  nnm_status status = detect(out, path ? out->own_rules : predictor->rules, error);
+  nnm_status status = detect(out, out->own_rules ? out->own_rules : predictor->rules, error);
   if (status != NNM_OK) nnm_detection_free(out);
   return nnm_fail_in_file(error, status, model->path);
 }

@@ -192,6 +192,8 @@ typedef enum nnm_compat {
 typedef struct nnm_predict_options {
   nnm_compat compat;
   const char *fusion_rules_path; /* overrides the predictor's own rules; NULL: keep them */
+  const void *fusion_rules;      /* the same, what such a file holds; read during the call only. NULL: see the path */
+  size_t fusion_rules_size;      /* bytes */
 } nnm_predict_options;
 
 typedef struct nnm_kernel_shape {

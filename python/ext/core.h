@@ -43,10 +43,11 @@ PyObject *core_raise_of_model(PyObject *object, const nnm_error *error);
 /* The list of predictors; home may be None. */
 PyObject *core_list_predictors(PyObject *module, PyObject *arguments, PyObject *keywords);
 
-/* register, unregister and fetch of _core.pyi. */
+/* register, unregister, fetch and download of _core.pyi. */
 PyObject *core_register(PyObject *module, PyObject *arguments, PyObject *keywords);
 PyObject *core_unregister(PyObject *module, PyObject *arguments, PyObject *keywords);
 PyObject *core_fetch(PyObject *module, PyObject *arguments, PyObject *keywords);
+PyObject *core_download(PyObject *module, PyObject *arguments, PyObject *keywords);
 
 /* search_sums of _core.pyi. */
 PyObject *core_search_sums(PyObject *module, PyObject *arguments);

@@ -228,6 +228,17 @@ static const core_choice stages[] = {{"graph", NNM_STAGE_GRAPH},
                                      {"features", NNM_STAGE_FEATURES},
                                      {NULL, 0}};
 
+/* bytes: what a fusion_rules.json holds, kept by the caller of inspect(); else its path. False after raising. */
+static bool read_rules(PyObject *rules, PyObject **holder, nnm_predict_options *options) {
+  if (!PyBytes_Check(rules)) return core_read_path(rules, holder, &options->fusion_rules_path);
+  char *text;
+  Py_ssize_t size;
+  if (PyBytes_AsStringAndSize(rules, &text, &size)) return false;
+  options->fusion_rules = text;
+  options->fusion_rules_size = (size_t)size;
+  return true;
+}
+
 static PyObject *model_inspect(PyObject *object, PyObject *arguments, PyObject *keywords) {
   static char *names[] = {"stage", "predictor", "fusion_rules", "compat", NULL};
   const char *stage_text, *compat_text = NULL;
@@ -243,7 +254,7 @@ static PyObject *model_inspect(PyObject *object, PyObject *arguments, PyObject *
   nnm_status status;
   if (!predictor && predictor_argument != Py_None) return NULL;
   if (!core_choose(stages, "stage", stage_text, &stage) || !core_read_compat(compat_text, &options.compat) ||
-      !core_read_path(rules, &holder, &options.fusion_rules_path))
+      !read_rules(rules, &holder, &options))
     return NULL;
   const nnm_model *model = core_model_of(object);
   Py_BEGIN_ALLOW_THREADS status = nnm_inspect(model, (nnm_stage)stage, predictor, &options, true, &text, &error);
@@ -270,7 +281,8 @@ static PyMethodDef methods[] = {
      "inspect(stage, predictor=None, fusion_rules=None, compat=None) -> text: one stage as JSON, as nn-meter inspect\n"
      "--json prints it. stage: \"graph\", \"shapes\", \"kernels\", \"features\"; for the latter two a Predictor or "
      "the\n"
-     "path of a fusion_rules.json. compat: \"own\", \"nn-meter-2.0\", None: the predictor's. Raises Error."},
+     "path of a fusion_rules.json, or what it holds as bytes. compat: \"own\", \"nn-meter-2.0\", None: the "
+     "predictor's. Raises Error."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -43,6 +43,15 @@ static bool add(PyObject *module, const char *name, PyObject *value) {
   return false;
 }
 
+static PyObject *compat_predictor(PyObject *module, PyObject *argument) {
+  (void)module;
+  PyObject *bytes = PyUnicode_AsUTF8String(argument), *result = NULL;
+  char *op;
+  if (bytes && !PyBytes_AsStringAndSize(bytes, &op, NULL)) result = PyUnicode_FromString(nnm_compat_predictor_of(op));
+  Py_XDECREF(bytes);
+  return result;
+}
+
 static PyObject *compat_rows(PyObject *module, PyObject *argument) {
   (void)module;
   char *text;
@@ -76,6 +85,8 @@ static PyObject *detect_format(PyObject *self, PyObject *path) {
 }
 
 static PyMethodDef functions[] = {
+    {"compat_predictor", compat_predictor, METH_O,
+     "compat_predictor(kernel) -> name of nn-Meter 2.0's predictor that a kernel of that name asks."},
     {"compat_rows", compat_rows, METH_O,
      "compat_rows(kernels) -> text. kernels: a JSON list of nn-Meter 2.0's kernel dictionaries, as bytes. The text: "
      "for\n"
@@ -88,6 +99,10 @@ static PyMethodDef functions[] = {
      "unregister(name, version=None, home=None) -> how many were removed."},
     {"fetch", (PyCFunction)(void (*)(void))core_fetch, METH_VARARGS | METH_KEYWORDS,
      "fetch(name, url=None, sha256=None, allow_http=False, home=None) -> path of the predictor that was downloaded."},
+    {"download", (PyCFunction)(void (*)(void))core_download, METH_VARARGS | METH_KEYWORDS,
+     "download(url, descriptor, size_limit_bytes, timeout_s, allow_http=False, progress=None, home=None) -> descriptor "
+     "of "
+     "the file that holds it."},
     {"search_sums", core_search_sums, METH_VARARGS,
      "search_sums(candidates, sizes, costs, next, constant) -> float64 [candidate] as bytes: for nn_meter.search."},
     {"predictors", (PyCFunction)(void (*)(void))core_list_predictors, METH_VARARGS | METH_KEYWORDS,

@@ -1,6 +1,6 @@
 """The C library as Python objects; python/ext/ has one file for each type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Literal, NamedTuple, TypedDict
 
@@ -91,11 +91,11 @@ class Model:
         self,
         stage: Literal["graph", "shapes", "kernels", "features"],
         predictor: Predictor | None = None,
-        fusion_rules: str | PathLike[str] | None = None,
+        fusion_rules: str | PathLike[str] | bytes | None = None,
         compat: Literal["own", "nn-meter-2.0"] | None = None,
     ) -> str:
-        """One stage as JSON, as `nn-meter inspect --json` prints it; kernels and features need a predictor or the path of a
-        fusion_rules.json. Raises Error."""
+        """One stage as JSON, as `nn-meter inspect --json` prints it; kernels and features need a predictor or a
+        fusion_rules.json: its path, or what it holds as bytes. Raises Error."""
 
 class Table:
     """Collects the kernels of many models under the fusion rules; equal kernels are kept once."""
@@ -187,6 +187,9 @@ def detect_format(path: str | PathLike[str]) -> str:
 def predictors(home: str | PathLike[str] | None = None) -> list[tuple[str, str, str, str, str]]:
     """(name, version, kind, origin, card) of the predictors there are: built in, then registered."""
 
+def compat_predictor(kernel: str, /) -> str:
+    """The name of nn-Meter 2.0's predictor that a kernel of that name asks: "conv-bn-relu" for "conv-relu"."""
+
 def compat_rows(kernels: bytes, /) -> str:
     """kernels: a JSON list of nn-Meter 2.0's kernel dictionaries. JSON: for each its {"predictor": name, "row": features} as
     nn-Meter 2.0 makes them, or null where it makes none. Raises Error."""
@@ -204,6 +207,21 @@ def register(path: str | PathLike[str], home: str | PathLike[str] | None = None)
 def unregister(name: str, version: str | None = None, home: str | PathLike[str] | None = None) -> int:
     """Removes what is registered under that name (version None: all versions); how many. Raises Error."""
 
+def download(
+    url: str,
+    descriptor: int,
+    size_limit_bytes: int,
+    timeout_s: int,
+    allow_http: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+    home: str | PathLike[str] | None = None,
+) -> int:
+    """Downloads a file. What is received of one that breaks off is kept under home, and the next call goes on there.
+
+    descriptor: an empty file open for writing, used where nothing can be kept. progress: told the bytes that are there and those
+    that there will be, 0 when unknown. Returns the descriptor of the file that holds it: the caller's own, or another one that
+    is the caller's to close. Raises Error, and what progress raises."""
+
 def fetch(
     name: str,
     url: str | None = None,
@@ -212,4 +230,4 @@ def fetch(
     home: str | PathLike[str] | None = None,
 ) -> str:
     """Downloads a predictor and puts it where its name finds it; its path. url: the file, or what stands before /NAME.zip;
-    None: the official place. Raises Error, and then nothing is left behind."""
+    None: the official place. Raises Error, and then no predictor is left behind."""

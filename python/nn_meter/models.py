@@ -49,11 +49,16 @@ def _of_ir(model, input_shape, apply_nni):
 
 
 def _of_nni_ir(model, input_shape, apply_nni):
-    if hasattr(model, "_dump"):  # NNI's own object
-        model = model._dump()
+    if _is_path(model) or isinstance(model, (bytes, bytearray)):
+        return _file(model, "nni-ir", input_shape)
+    from . import nni_models
+
     if isinstance(model, dict):
-        model = json.dumps(model).encode()
-    return _file(model, "nni-ir", input_shape)
+        return _file(nni_models.json_of(model), "nni-ir", input_shape)
+    graph, module = nni_models.graph_or_module(model)
+    if module is not None:
+        return _of_torch(module, input_shape, apply_nni=False)
+    return _file(graph, "nni-ir", input_shape, type(model).__name__)
 
 
 def _shapes_of_network(input_shape):
@@ -80,6 +85,7 @@ def _of_torchvision(name, input_shape, apply_nni):
 
 
 def _of_torch(model, input_shape, apply_nni):
+    from .nni_models import open_choices
     from .torch_models import onnx_of
 
     if isinstance(model, str):
@@ -88,7 +94,23 @@ def _of_torch(model, input_shape, apply_nni):
         logger.info(
             "apply_nni: NNI is not needed any more; the model is exported by torch itself, which gives the same kernels"
         )
+    labels = open_choices(model) if hasattr(model, "named_modules") else ""
+    if labels:
+        logger.info("%s has open choices (%s): the first of each is taken", type(model).__name__, labels)
     return _file(onnx_of(model, input_shape), "onnx", None, type(model).__name__)
+
+
+def _of_anything(model, input_shape, apply_nni):
+    """Tells what it is: a file from its content, an object from what it can do."""
+    if hasattr(model, "SerializeToString"):
+        return _of_onnx(model, input_shape, apply_nni)
+    if hasattr(model, "_dump") or hasattr(model, "executable_model"):
+        return _of_nni_ir(model, input_shape, apply_nni)
+    if hasattr(model, "named_modules") or hasattr(model, "graph_module"):  # a module or an exported program
+        return _of_torch(model, input_shape, apply_nni)
+    if isinstance(model, dict):
+        return _of_nni_ir(model, input_shape, apply_nni) if "_model" in model else _of_ir(model, input_shape, apply_nni)
+    return _file(model, None, input_shape)
 
 
 MODEL_TYPES = {
@@ -102,7 +124,7 @@ MODEL_TYPES = {
     "tflite": _of_file("tflite"),
     "benchmark": _of_file("benchmark"),
     "torchvision": _of_torchvision,
-    None: _of_file(None),
+    None: _of_anything,
 }
 
 
@@ -110,9 +132,10 @@ def open_model(model, model_type=None, input_shape=INPUT_SHAPE, apply_nni=False)
     """An nn_meter.Model.
 
     model: a path, bytes, an nn_meter.Model, the name of a network of torchvision, or an object: onnx.ModelProto,
-        torch.nn.Module, torch.export.ExportedProgram, an NNI model or its dictionary, a dictionary of nn-Meter's IR.
+        torch.nn.Module, torch.export.ExportedProgram, a model of NNI (a graph or its dictionary, a frozen space, its module),
+        a dictionary of nn-Meter's IR.
     model_type: a key of MODEL_TYPES; None tells it from the content.
-    input_shape: for torch, one shape, several, or the inputs themselves; for files, only where they leave it open; for
+    input_shape: for torch, and modules of NNI, one shape, several, or the inputs themselves; for files, only where they leave it open; for
         networks of torchvision by name, when it is INPUT_SHAPE itself, the network's own.
 
     Raises nn_meter.Error; UnsupportedModelType (a ValueError as well) for other model types.

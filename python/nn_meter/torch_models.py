@@ -7,8 +7,10 @@ import logging
 import re
 import warnings
 
-from ._core import Error
+from ._core import Error, Model
 from .errors import MissingPackage, fault
+
+MOST_VALUES = 1 << 30  # bytes of weights that are exported where their values are needed; a file of ONNX ends at 2 GiB
 
 
 def _torch():
@@ -107,6 +109,26 @@ def traced_onnx(module, inputs, **options):
         return _traced(torch, module, inputs, **options)
 
 
+def _lacks_values(data):
+    """Whether shapes of the file follow from weights, whose values it has not."""
+    try:
+        Model(data, "model", "onnx")
+    except Error as error:
+        return error.status == "shape"
+    return False
+
+
+def _traced_as_needed(torch, module, inputs):
+    """Without weights; with their values where shapes follow from constants that torch takes for weights."""
+    data = _traced(torch, module, inputs)
+    if not _lacks_values(data):
+        return data
+    size = sum(part.numel() * part.element_size() for part in (*module.parameters(), *module.buffers()))
+    if size > MOST_VALUES:  # the other exporter tells constants and weights apart
+        raise ValueError(f"shapes follow from constants among {size >> 20} MB of weights")
+    return _traced(torch, module, inputs, export_params=True)
+
+
 def _captured(torch, module, inputs):
     """By torch.export; what it holds are weights, which only need their shapes here."""
     import onnx_ir
@@ -133,7 +155,8 @@ def _first_sentence(error):
 
 
 def onnx_of(model, input_shape):
-    """The ONNX file of a torch.nn.Module or a torch.export.ExportedProgram, as bytes; weights are left out.
+    """The ONNX file of a torch.nn.Module or a torch.export.ExportedProgram, as bytes; weights are left out, unless
+    shapes follow from them.
 
     Both of torch's exporters are tried. Raises nn_meter.Error when neither can.
     """
@@ -141,7 +164,7 @@ def onnx_of(model, input_shape):
     if isinstance(model, torch.export.ExportedProgram):
         exporters, inputs = (_captured,), ()
     elif isinstance(model, torch.nn.Module):
-        exporters, inputs = (_traced, _captured), example_inputs(input_shape)
+        exporters, inputs = (_traced_as_needed, _captured), example_inputs(input_shape)
     else:
         raise fault(
             Error, "argument", f"{type(model).__name__} is neither a torch.nn.Module nor a torch.export.ExportedProgram"

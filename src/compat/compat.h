@@ -56,4 +56,7 @@ nnm_status nnm_compat_row_json(const nnm_compat_kernel *kernel, json_t **out, nn
  * {"predictor": name, "row": numbers} for each, null where there is no row. */
 nnm_status nnm_compat_rows_of_json(const void *data, size_t size, json_t **out, nnm_error *error);
 
+/* The predictor that a kernel of that name asks: "conv-bn-relu" for "conv-relu"; op itself where it has one of its own. */
+const char *nnm_compat_predictor_of(const char *op);
+
 #endif

@@ -339,7 +339,7 @@ static nnm_status make_row(row_maker *m, nnm_compat_kernel *kernel) {
   return NNM_OK;
 }
 
-static const char *predictor_of(const nnm_compat_kernel *kernel) {
+const char *nnm_compat_predictor_of(const char *op) {
   static const struct {
     const char *op, *predictor;
   } names[] = {{"fc-relu", "fc"},
@@ -353,11 +353,11 @@ static const char *predictor_of(const nnm_compat_kernel *kernel) {
                {"avg-pool", "avgpool"},
                {"global-pool", "global-avgpool"},
                {"channel_shuffle", "channelshuffle"}};
-  if (has(kernel, "dwconv")) return "dwconv-bn-relu";
-  if (has(kernel, "conv")) return "conv-bn-relu";
+  if (strstr(op, "dwconv")) return "dwconv-bn-relu";
+  if (strstr(op, "conv")) return "conv-bn-relu";
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (is(kernel, names[i].op)) return names[i].predictor;
-  return kernel->op;
+    if (!strcmp(op, names[i].op)) return names[i].predictor;
+  return op;
 }
 
 nnm_status nnm_compat_make_rows(const nnm_ir *ir, const nnm_graph *graph, const nnm_shapes *shapes,
@@ -365,7 +365,7 @@ nnm_status nnm_compat_make_rows(const nnm_ir *ir, const nnm_graph *graph, const 
   row_maker m = {.ir = ir, .graph = graph, .shapes = shapes, .arena = arena, .error = error};
   for (size_t i = 0; i < count; i++) {
     NNM_TRY(make_row(&m, &kernels[i]));
-    if (kernels[i].row_count) kernels[i].predictor = predictor_of(&kernels[i]);
+    if (kernels[i].row_count) kernels[i].predictor = nnm_compat_predictor_of(kernels[i].op);
   }
   return NNM_OK;
 }

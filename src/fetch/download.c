@@ -14,7 +14,6 @@ enum {
   MOST_REDIRECTS = 5,
   MOST_FAILURES = 3,       /* in a row without a byte more than ever before */
   MOST_ATTEMPTS = 100,     /* however little each brings */
-  VALIDATOR_SIZE = 256,    /* of an ETag or a date, with its NUL */
   PAUSE_MS = 200,          /* before trying again, longer each time */
   MOST_UNWANTED = 1 << 20, /* bytes of an answer that is no file */
   LEAST_BYTES_PER_S = 100  /* less than that is nothing */
@@ -26,11 +25,11 @@ typedef struct transfer {
   CURL *easy;
   nnm_error *error;
   char reason[CURL_ERROR_SIZE];
-  uint64_t received, most_received; /* bytes in the file; the most there ever were */
-  uint64_t total;                   /* bytes the file will have; 0: unknown */
-  char validator[VALIDATOR_SIZE];   /* of what is in the file: a strong ETag, else the date of its last change */
+  uint64_t received, most_received;   /* bytes in the file; the most there ever were */
+  uint64_t total;                     /* bytes the file will have; 0: unknown */
+  char validator[NNM_VALIDATOR_SIZE]; /* of what is in the file: a strong ETag, else the date of its last change */
   /* of the answer being read: */
-  char etag[VALIDATOR_SIZE], modified[VALIDATOR_SIZE];
+  char etag[NNM_VALIDATOR_SIZE], modified[NNM_VALIDATOR_SIZE];
   uint64_t range_start, range_total; /* bytes; total 0: not said */
   uint64_t asked_from;               /* bytes of the file that were not asked for again */
   bool has_range, is_checked, is_wrong_range;
@@ -97,7 +96,7 @@ static bool starts_with(const char *line, size_t length, const char *name, const
 static void keep_line(char *to, const char *value, const char *end) {
   size_t length = (size_t)(end - value);
   while (length && strchr("\r\n \t", value[length - 1])) length--;
-  if (length >= VALIDATOR_SIZE) length = 0;
+  if (length >= NNM_VALIDATOR_SIZE) length = 0;
   memcpy(to, value, length);
   to[length] = '\0';
 }
@@ -115,7 +114,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *context) {
   } else if (starts_with(line, length, "last-modified:", &value)) {
     keep_line(job->modified, value, line + length);
   } else if (starts_with(line, length, "content-range:", &value)) {
-    char text[VALIDATOR_SIZE];
+    char text[NNM_VALIDATOR_SIZE];
     unsigned long long start, end, total = 0;
     keep_line(text, value, line + length);
     job->has_range = sscanf(text, "bytes %llu-%llu/%llu", &start, &end, &total) >= 2;
@@ -146,7 +145,8 @@ static bool check_answer(transfer *job, long status) {
   if (ftruncate(job->wanted->descriptor, 0) || lseek(job->wanted->descriptor, 0, SEEK_SET))
     return fail_write(job, errno);
   job->received = 0;
-  memcpy(job->validator, job->etag[0] ? job->etag : job->modified, VALIDATOR_SIZE);
+  memcpy(job->validator, job->etag[0] ? job->etag : job->modified, NNM_VALIDATOR_SIZE);
+  if (job->wanted->begins_anew) job->wanted->begins_anew(job->wanted->note_context, job->validator);
   return true;
 }
 
@@ -188,7 +188,7 @@ static int on_progress(void *context, curl_off_t total, curl_off_t done, curl_of
   uint64_t before = job->is_checked && status_of(job) == 206 ? job->asked_from : 0;
   job->total = total > 0 ? before + (uint64_t)total : 0;
   if (!job->wanted->progress || job->wanted->progress(job->wanted->context, job->received, job->total)) return 0;
-  job->failed = nnm_fail(job->error, NNM_ERROR_IO, NULL, "stopped; nothing was kept");
+  job->failed = nnm_fail(job->error, NNM_ERROR_IO, NULL, "stopped");
   return 1;
 }
 
@@ -221,7 +221,7 @@ static bool set_up(transfer *job) {
 
 /* The headers that ask for the rest of what is there; NULL when all is wanted. false when memory runs out. */
 static bool range_headers(transfer *job, struct curl_slist **out) {
-  char range[64], only_if[VALIDATOR_SIZE + 16];
+  char range[64], only_if[NNM_VALIDATOR_SIZE + 16];
   *out = NULL;
   if (!job->validator[0] && !job->wanted->is_pinned) job->asked_from = 0;
   if (!job->asked_from) return true;
@@ -282,8 +282,8 @@ static nnm_status attempt(transfer *job, CURLcode *code, char host[256]) {
 static nnm_status fail_answer(transfer *job, long status) {
   if (status == 404 || status == 410)
     return nnm_fail(job->error, NNM_ERROR_NOT_FOUND, NULL,
-                    "the server has no such file (%ld); check the name, or give the address with --url", status);
-  return nnm_fail(job->error, NNM_ERROR_IO, NULL, "the server answers %ld; try again later, or give another --url",
+                    "the server has no such file (%ld); check the name and the address", status);
+  return nnm_fail(job->error, NNM_ERROR_IO, NULL, "the server answers %ld; try again later, or use another address",
                   status);
 }
 
@@ -294,11 +294,9 @@ static nnm_status fail_connection(transfer *job, CURLcode code, const char *host
   case CURLE_COULDNT_RESOLVE_HOST:
   case CURLE_COULDNT_RESOLVE_PROXY:
   case CURLE_COULDNT_CONNECT:
-    return nnm_fail(
-        job->error, NNM_ERROR_IO, NULL,
-        "cannot reach %.100s: %.200s; check the network, or copy the predictor's folder from a machine that "
-        "has it",
-        host, reason);
+    return nnm_fail(job->error, NNM_ERROR_IO, NULL,
+                    "cannot reach %.100s: %.200s; check the network, or copy what is wanted from a machine that has it",
+                    host, reason);
   default: return nnm_fail(job->error, NNM_ERROR_IO, NULL, "the download failed: %.300s; try again", reason);
   }
 }
@@ -351,6 +349,8 @@ nnm_status nnm_download_file(const nnm_download *wanted, uint64_t *size, nnm_err
   if (!job) return nnm_fail_memory(error);
   job->wanted = wanted;
   job->error = error;
+  job->received = job->most_received = job->asked_from = wanted->held_bytes;
+  if (wanted->validator) snprintf(job->validator, sizeof job->validator, "%s", wanted->validator);
   nnm_status status = nnm_open_curl(&job->curl, error);
   if (status == NNM_OK && !(job->easy = job->curl.easy_init())) status = nnm_fail_memory(error);
   if (status == NNM_OK && !set_up(job))

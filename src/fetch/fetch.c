@@ -14,7 +14,7 @@
 #include "base/mapped_file.h"
 #include "fetch/archive.h"
 #include "fetch/digest.h"
-#include "fetch/download.h"
+#include "fetch/partial.h"
 #include "predictors/container.h"
 #include "predictors/home.h"
 #include "predictors/import.h"
@@ -171,10 +171,11 @@ static nnm_status get_file(fetch *job, nnm_error *error) {
                                .size_limit_bytes = job->options.size_limit_bytes,
                                .timeout_s = job->options.timeout_s,
                                .allow_http = job->options.allow_http,
-                               .is_pinned = job->sha256 != NULL,
                                .progress = job->options.progress,
                                .context = job->options.context};
-  NNM_TRY(nnm_download_file(&wanted, &job->size, error));
+  int file;
+  NNM_TRY(nnm_download_resumable(&wanted, job->sha256, job->home, &file, &job->size, error));
+  if (file != job->file) close(job->file), job->file = file;
   if (!job->size) return nnm_fail(error, NNM_ERROR_FORMAT, NULL, "the server sent an empty file; check the address");
   void *data = mmap(NULL, (size_t)job->size, PROT_READ, MAP_PRIVATE, job->file, 0);
   if (data == MAP_FAILED)

@@ -4,7 +4,8 @@
  *   HOME/config/predictors.yaml            entries of predictors that lie elsewhere, as nn-Meter 2.0 keeps them
  *   HOME/config/settings.yaml              data_folder, as nn-Meter 2.0 keeps it
  *   DATA/predictor/NAME/                   fetched predictors; DATA is data_folder, else HOME/data
- *   HOME/cache/                            what pickles were converted to; may be removed at any time */
+ *   HOME/cache/                            what pickles were converted to; may be removed at any time
+ *   HOME/cache/downloads/                  downloads that are not complete yet; likewise */
 #ifndef NNM_PREDICTORS_HOME_H
 #define NNM_PREDICTORS_HOME_H
 

@@ -210,6 +210,149 @@ def test_a_connection_that_stands_still(fetch, place, server):
     assert server.requests[1].range_start == 300
 
 
+# ------------------------------------------------------------------ a later run goes on
+
+
+def parts(place):
+    """{suffix: content} of what is kept of downloads."""
+    folder = place / "home/cache/downloads"
+    found = list(folder.iterdir()) if folder.exists() else []
+    assert len({path.stem for path in found}) == len(found) / 2 <= 1, found
+    assert found or not folder.exists()
+    return {path.suffix: path.read_bytes() for path in found}
+
+
+def breaks_off(size, *headers, body=GOOD):
+    """Answers that bring the first bytes and then no more, however often they are asked."""
+
+    def answer(request):
+        if request.range_start:
+            return [None]
+        return [head(200, *headers, length=len(body)), body[:size]]
+
+    return answer
+
+
+KEPT = r"the download failed: .* \(1 KB are kept: the same command goes on there\)"
+
+
+def fails_in_the_middle(fetch, place, server, *headers, options=()):
+    server.answers["/phone.zip"] = breaks_off(300, *headers)
+    result = fetch(*options)
+    expect_failure(result, place, "the download failed")
+    assert re.search(KEPT, result.stderr), result.stderr
+    assert parts(place)[".part"] == GOOD[:300]
+    server.requests.clear()
+
+
+def test_the_next_run_goes_on(fetch, place, server):
+    fails_in_the_middle(fetch, place, server, ETAG)
+    server.answers["/phone.zip"] = breaking(GOOD, [200], ETAG)
+    expect_success(fetch(), place)
+    assert [request.range_start for request in server.requests] == [300, 500]
+    assert server.requests[0].headers["if-range"] == '"one"' and parts(place) == {}
+
+
+def test_a_pin_is_enough_for_the_next_run(fetch, place, server):
+    options = ("--sha256", hashlib.sha256(GOOD).hexdigest())
+    fails_in_the_middle(fetch, place, server, options=options)
+    server.answers["/phone.zip"] = breaking(GOOD, [])
+    expect_success(fetch(), place)  # without the pin: something else is wanted
+    assert [request.range_start for request in server.requests] == [None]
+    shutil.rmtree(place / "home/data")
+    expect_success(fetch(*options), place)
+    assert server.requests[-1].range_start == 300 and parts(place) == {}
+
+
+def test_what_nobody_can_go_on_with_is_not_kept(fetch, place, server):
+    server.answers["/phone.zip"] = breaks_off(300)
+    result = fetch()
+    expect_failure(result, place, "the download failed")
+    assert "kept" not in result.stderr and parts(place) == {}
+
+
+@pytest.mark.parametrize("etag", ['ETag: "two"', "X: y"])
+def test_a_file_that_has_changed_since(fetch, place, server, etag):
+    fails_in_the_middle(fetch, place, server, ETAG)
+    other = archives.archive([("new", os.urandom(500)), *archives.files()])
+    server.answers["/phone.zip"] = breaking(other, [], etag)
+    expect_success(fetch(), place)
+    assert [request.range_start for request in server.requests] == [300] and parts(place) == {}
+
+
+def test_a_part_that_is_not_what_it_says(fetch, place, server):
+    """Joined with the rest it is refused, and gone: the next run begins anew."""
+    fails_in_the_middle(fetch, place, server, ETAG)
+    path = next((place / "home/cache/downloads").glob("*.part"))
+    path.write_bytes(bytes(300))
+    server.answers["/phone.zip"] = breaking(GOOD, [], ETAG)
+    assert fetch().returncode == 1 and left(place) == [] and parts(place) == {}
+    expect_success(fetch(), place)
+
+
+@pytest.mark.parametrize("note", [None, b"", b'"one"\n', b'"one"\r\nX: y\n', bytes(2000), b'"on\x01e"\nhttp://a\n\n'])
+def test_a_part_without_its_note(fetch, place, server, note):
+    fails_in_the_middle(fetch, place, server, ETAG)
+    path = next((place / "home/cache/downloads").glob("*.from"))
+    path.unlink() if note is None else path.write_bytes(note)
+    server.answers["/phone.zip"] = breaking(GOOD, [], ETAG)
+    expect_success(fetch(), place)
+    assert [request.range_start for request in server.requests] == [None] and parts(place) == {}
+
+
+def test_a_part_that_is_a_link(fetch, place, server):
+    fails_in_the_middle(fetch, place, server, ETAG)
+    path = next((place / "home/cache/downloads").glob("*.part"))
+    mine = place / "mine"
+    mine.write_bytes(b"precious")
+    path.unlink()
+    path.symlink_to(mine)
+    server.answers["/phone.zip"] = breaking(GOOD, [], ETAG)
+    expect_success(fetch(), place)
+    assert mine.read_bytes() == b"precious" and server.requests[0].range_start is None
+
+
+def test_the_size_limit_counts_what_is_there(fetch, place, server):
+    body = os.urandom(3 << 20)
+    server.answers["/phone.zip"] = breaks_off(2 << 20, ETAG, body=body)
+    expect_failure(fetch(), place, "(2048 KB are kept: the same command goes on there)")
+    server.answers["/phone.zip"] = breaking(body, [], ETAG)
+    server.requests.clear()
+    expect_failure(fetch("--size-limit", "1"), place, "is larger than 1 MB; raise --size-limit")
+    assert server.requests[0].range_start is None and parts(place) == {}
+    server.answers["/phone.zip"] = breaks_off(2 << 20, ETAG, body=body)
+    fetch()
+    server.answers["/phone.zip"] = breaking(body, [], ETAG)
+    expect_failure(fetch("--size-limit", "2"), place, "is larger than 2 MB; raise --size-limit")
+    assert parts(place) == {}
+
+
+def test_a_file_that_is_gone_takes_its_part_along(fetch, place, server):
+    fails_in_the_middle(fetch, place, server, ETAG)
+    server.answers["/phone.zip"] = lambda request: [head(404, length=0)]
+    expect_failure(fetch(), place, "has no such file (404)")
+    assert parts(place) == {}
+
+
+def test_parts_that_nobody_came_back_for(fetch, place, server):
+    fails_in_the_middle(fetch, place, server, ETAG)
+    month_ago = time.time() - 31 * 24 * 3600
+    for path in (place / "home/cache/downloads").iterdir():
+        os.utime(path, (month_ago, month_ago))
+    (place / "home/cache/downloads/readme.txt").write_text("mine")
+    server.answers["/other.zip"] = whole(GOOD)
+    expect_success(fetch(url=server.url + "/other.zip"), place)
+    assert [path.name for path in (place / "home/cache/downloads").iterdir()] == ["readme.txt"]
+
+
+def test_a_cache_that_cannot_be_written(fetch, place, server):
+    assert not (place / "home/cache").exists(), "a folder for nothing"
+    (place / "home/cache").write_text("a file where the folder should be")
+    server.answers["/phone.zip"] = breaking(GOOD, [300], ETAG)
+    expect_success(fetch(), place)
+    assert [request.range_start for request in server.requests] == [None, 300]
+
+
 # ------------------------------------------------------------------ what is refused
 
 
@@ -381,8 +524,40 @@ def test_progress_and_interruption(fetch, started, place):
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 1
     text += os.read(terminal, 1000).decode()
-    assert "stopped; nothing was kept" in text
-    assert left(place) == []
+    assert re.search(r"stopped \(\d+ KB are kept: the same command goes on there\)", text)
+    assert left(place) == [] and parts(place)[".part"] == bytes(300000)
+
+
+def at_least(place, size):
+    end = time.monotonic() + 20
+    folder = place / "home/cache/downloads"
+    while sum(path.stat().st_size for path in folder.glob("*.part")) < size and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_after_one_that_was_ended(fetch, started, place, server, how):
+    process, _ = started
+    at_least(place, 300000)
+    process.send_signal(how)
+    assert process.wait(20) != 0
+    body = bytes(300000) + GOOD
+    server.answers["/phone.zip"] = breaking(body, [], ETAG)
+    server.requests.clear()
+    fetch(
+        "--timeout", "5"
+    )  # the archive is refused: a ZIP file with something in front of it, or not; it was all there
+    assert [request.range_start for request in server.requests] == [300000] and parts(place) == {}
+
+
+def test_two_runs_at_once_do_not_share_a_part(fetch, started, place, server):
+    process, _ = started
+    at_least(place, 300000)
+    server.answers["/phone.zip"] = breaking(GOOD, [], ETAG)
+    server.requests.clear()
+    assert fetch().returncode == 0 and "phone/fusion_rules.json" in left(place)
+    assert [request.range_start for request in server.requests] == [None]
+    assert process.poll() is None and parts(place)[".part"] == bytes(300000)
 
 
 def test_usage(run):

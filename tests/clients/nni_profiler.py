@@ -1,15 +1,16 @@
 """NNI 3.0's NnMeterProfiler, unmodified, on three model spaces, with whatever nn_meter is installed beside it. Prints JSON.
 
-usage: nni_profiler.py SPACE [FOLDER]      FOLDER: where to keep every tenth sub-module that the profiler asks about
+usage: nni_profiler.py SPACE [FOLDER] [--predictor NAME]
+    FOLDER: where to keep every tenth sub-module that the profiler asks about, and three whole networks of the space
 
 What changed under NNI since 2023 is put back first: torch exports through torch.export unless told otherwise, and onnx does
 not read a temporary file without a name.
 """
 
+import argparse
 import functools
 import json
 import random
-import sys
 import tempfile
 import time
 import warnings
@@ -28,6 +29,7 @@ from nni.nas.nn.pytorch import LayerChoice, ModelSpace  # noqa: E402
 from nni.nas.profiler.pytorch.nn_meter import NnMeterProfiler  # noqa: E402
 
 DEVICE = "cortexA76cpu_tflite21"
+SHAPE = (1, 3, 224, 224)
 
 
 def conv(channels_in, channels_out, kernel, stride=1):
@@ -66,16 +68,21 @@ SPACES = {
 }
 
 
-def watch(folder):
-    """Counts what the profiler asks, how long that takes, and keeps some of it."""
-    asked = {"count": 0, "seconds": 0.0}
+def watch(space, folder):
+    """Counts what the profiler asks, how long that takes, and keeps some of it. Where nn-Meter 2.0 stops, the answer is 0 ms."""
+    asked = {"count": 0, "seconds": 0.0, "stopped": 0}
     predict = nn_meter.nnMeterPredictor.predict
+    stops = Exception if nn_meter.__version__.startswith("2.") else ()
 
     def watched(self, model, *arguments, **options):
         if folder and asked["count"] % 10 == 0:
-            (folder / f"{asked['count']:05}.onnx").write_bytes(model.SerializeToString())
+            (folder / f"{space}-{asked['count']:05}.onnx").write_bytes(model.SerializeToString())
         began = time.perf_counter()
-        latency = predict(self, model, *arguments, **options)
+        try:
+            latency = predict(self, model, *arguments, **options)
+        except stops:
+            asked["stopped"] += 1
+            latency = 0.0
         asked["seconds"] += time.perf_counter() - began
         asked["count"] += 1
         return latency
@@ -84,16 +91,36 @@ def watch(folder):
     return asked
 
 
+def keep_networks(name, space, samples, folder):
+    """Whole networks as files, as the profiler makes them of sub-modules."""
+    for number, sample in enumerate(samples):
+        model = space.freeze(sample).eval()
+        path = folder / f"{name}-network-{number}.onnx"
+        torch.onnx.export(model, torch.randn(SHAPE), path, export_params=False)
+
+
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("space", choices=SPACES)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--predictor", default=DEVICE)
+    arguments = parser.parse_args()
     nn_meter.logger.setLevel("WARNING")
-    asked = watch(Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    asked = watch(arguments.space, arguments.folder)
     random.seed(0)
-    space = SPACES[sys.argv[1]]()
-    simplify = sys.argv[1] == "mobilenetv3"  # else its profiler tries the sizes of kernels that do not change a shape
-    profiler = NnMeterProfiler(space, torch.randn(1, 3, 224, 224), DEVICE, simplify_shapes=simplify)
+    space = SPACES[arguments.space]()
+    simplify = (
+        arguments.space == "mobilenetv3"
+    )  # else its profiler tries the sizes of kernels that do not change a shape
+    began = time.perf_counter()
+    profiler = NnMeterProfiler(space, torch.randn(SHAPE), arguments.predictor, simplify_shapes=simplify)
     samples = [{label: mutable.random() for label, mutable in space.simplify().items()} for _ in range(20)]
     latencies = [float(profiler.profile(sample)) for sample in samples]
-    print(json.dumps({"nn_meter": nn_meter.__version__, "latencies": latencies, **asked}))
+    whole_seconds = time.perf_counter() - began
+    if arguments.folder:
+        keep_networks(arguments.space, space, samples[:3], arguments.folder)
+    result = {"nn_meter": nn_meter.__version__, "latencies": latencies, "whole_seconds": whole_seconds, **asked}
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """Kernels of a graph under the fusion rules of a device."""
 
 import json
-import os
-import tempfile
 
 from ..models import open_model
 
@@ -24,13 +22,4 @@ class KernelDetector:
     def get_kernels(self):
         """A list of dictionaries: "op", "name", and what is known of "input_tensors", "ks", "strides", "split_dim", "inputh",
         "inputw", "cin", "cout", "output_tensors", "inbounds", "outbounds", "nodes". Raises nn_meter.Error."""
-        if not isinstance(self.rule_file, bytes):
-            return self._kernels(self.rule_file)
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "fusion_rules.json")
-            with open(path, "wb") as file:
-                file.write(self.rule_file)
-            return self._kernels(path)
-
-    def _kernels(self, path):
-        return json.loads(self.model.inspect("kernels", None, path, "nn-meter-2.0"))["kernels"]
+        return json.loads(self.model.inspect("kernels", None, self.rule_file, "nn-meter-2.0"))["kernels"]

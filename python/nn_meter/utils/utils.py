@@ -5,11 +5,10 @@ import os
 import shutil
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from pathlib import Path
 
-from .._core import Error
+from .._core import Error, download
 from ..errors import fault
 
 TIMEOUT_SECONDS = 30
@@ -28,21 +27,21 @@ class NumpyEncoder(json.JSONEncoder):
         return super().default(obj)
 
 
-def _download(url, file):
-    done = 0
-    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
-        size = int(answer.headers.get("Content-Length") or 0)
-        while piece := answer.read(1 << 20):
-            done += len(piece)
-            if done > LARGEST_ARCHIVE:
-                raise ValueError(f"is larger than {LARGEST_ARCHIVE >> 30} GiB")
-            file.write(piece)
-            if sys.stderr.isatty() and size:
-                print(f"\r{100 * done // size:3} % of {size >> 20} MB", end="", file=sys.stderr)
-    if sys.stderr.isatty() and size:
-        print(file=sys.stderr)
-    if size and done != size:
-        raise ValueError(f"ended after {done} of {size} bytes")
+def _show(done, total):
+    if total:
+        print(f"\r{100 * done // total:3} % of {total >> 20} MB", end="", file=sys.stderr)
+
+
+def _download(url, own, allow_http):
+    """The file that holds it: `own`, an empty one, or another; the library's way of downloading, as for predictors."""
+    is_terminal = sys.stderr.isatty()
+    try:
+        progress = _show if is_terminal else None
+        held = download(url, own.fileno(), LARGEST_ARCHIVE, TIMEOUT_SECONDS, allow_http, progress)
+    finally:
+        if is_terminal:
+            print(file=sys.stderr)
+    return own if held == own.fileno() else os.fdopen(held, "rb")
 
 
 def _check(archive):
@@ -57,29 +56,35 @@ def _check(archive):
             raise ValueError(f"holds '{entry.filename}', which does not belong into a folder of its own")
 
 
-def download_from_url(urladdr, ppath):
-    """Downloads an archive and unpacks it into the folder `ppath`, all of it or nothing. Raises nn_meter.Error."""
+def _unpack(file, temporary, folder):
+    """Here, not in the library: that takes the files of a predictor out of an archive and no others."""
+    unpacked = os.path.join(temporary, "unpacked")
+    with zipfile.ZipFile(file) as archive:
+        _check(archive)
+        archive.extractall(unpacked)
+    for name in os.listdir(unpacked):
+        target = folder / name
+        if target.is_dir():
+            shutil.copytree(os.path.join(unpacked, name), target, dirs_exist_ok=True)
+        else:
+            os.replace(os.path.join(unpacked, name), target)
+
+
+def download_from_url(urladdr, ppath, *, allow_http=False):
+    """Downloads an archive and unpacks it into the folder `ppath`, all of it or nothing. A download that breaks off goes on
+    where it stopped, in a later call too.
+
+    allow_http: also plain http, which this machine itself may be asked by in any case. Raises nn_meter.Error."""
     folder = Path(ppath)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=".download.", dir=folder)
     try:
-        packed, unpacked = os.path.join(temporary, "archive.zip"), os.path.join(temporary, "unpacked")
-        with open(packed, "wb") as file:
-            _download(urladdr, file)
-        with zipfile.ZipFile(packed) as archive:
-            _check(archive)
-            archive.extractall(unpacked)
-        for name in os.listdir(unpacked):
-            target = folder / name
-            if target.is_dir():
-                shutil.copytree(os.path.join(unpacked, name), target, dirs_exist_ok=True)
-            else:
-                os.replace(os.path.join(unpacked, name), target)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        with tempfile.TemporaryFile(dir=temporary) as own, _download(urladdr, own, allow_http) as file:
+            _unpack(file, temporary, folder)
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, Error) as error:
+        why, status = getattr(error, "message", error), getattr(error, "status", "io")
         raise fault(
-            Error,
-            "io",
-            f"{urladdr}: cannot be downloaded: {error}; check the network, or unpack it into {ppath} yourself",
+            Error, status, f"{urladdr}: cannot be downloaded: {why}; or unpack it into {ppath} yourself"
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

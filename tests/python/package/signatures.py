@@ -1,5 +1,5 @@
 """Prints the public functions and methods of nn_meter's modules with their parameters, as JSON. Run by test_signatures.py
-with nn-Meter 2.0 and by hand to make nn-meter-2.0-signatures.json anew."""
+with nn-Meter 2.0 and with ours. Arguments: more folders to import from, behind those of the environment."""
 
 import importlib
 import inspect
@@ -25,6 +25,7 @@ nn_meter.utils.nn_meter_cli.interface
 nn_meter.utils.nn_meter_cli.registry
 nn_meter.dataset
 nn_meter.dataset.bench_dataset
+nn_meter.dataset.gnn_dataloader
 nn_meter.ir_converter
 nn_meter.ir_converter.utils
 nn_meter.ir_converter.onnx_converter
@@ -74,5 +75,6 @@ def public(name):
 
 
 if __name__ == "__main__":
+    sys.path += sys.argv[1:]
     answer = {name: public(name) for name in MODULES}
     print(json.dumps(answer, sort_keys=True), file=sys.stderr)  # the old tool speaks on standard output

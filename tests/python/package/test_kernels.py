@@ -43,6 +43,31 @@ def test_detector_takes_rules_as_path_or_content(kernels):
     assert kernels[0]["op"].startswith("conv") and kernels[0]["cin"] == 3 and kernels[0]["ks"] == [3, 3]
 
 
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (b"", "fusion rules: "),
+        (b"{", "fusion rules: "),
+        (b'{"BF_conv_relu": 1}', "fusion rules: "),
+        (b"\x80\x04.", "fusion rules: "),
+    ],
+)
+def test_rules_that_are_none_are_refused(rules, message):
+    detector = KernelDetector(rules)
+    detector.load_model(nn_meter.Model(MOBILENET))
+    with pytest.raises(nn_meter.Error, match=message):
+        detector.get_kernels()
+
+
+def test_rules_as_content_are_what_they_are_as_a_file():
+    model = nn_meter.Model(MOBILENET)
+    for compat in ("own", "nn-meter-2.0"):
+        as_file = model.inspect("kernels", fusion_rules=RULES, compat=compat)
+        assert model.inspect("kernels", fusion_rules=RULES.read_bytes(), compat=compat) == as_file
+    unfused = model.inspect("kernels", nn_meter.Predictor("cortexA76cpu_tflite21"), b'{"MON": {"obey": 0}}', "own")
+    assert unfused.count('"type"') > as_file.count('"type"')
+
+
 def test_features_are_those_of_the_library(kernels):
     features = extract_feature.get_predict_features(kernels)
     model = nn_meter.Model(
@@ -78,6 +103,7 @@ def test_counts():
 def test_names_of_predictors():
     names = {"conv-relu": "conv-bn-relu", "dwconv": "dwconv-bn-relu", "gap": "global-avgpool", "bn-relu": "bnrelu"}
     names |= {"add-relu": "addrelu", "fc-relu": "fc", "se-relu": "se", "hswish": "hswish"}
+    names |= {"max-pool": "maxpool", "channel_shuffle": "channelshuffle", "SE": "se", "of its own": "of its own"}
     assert {name: get_kernel_name(name) for name in names} == names
     assert predict_by_kernel.merge_conv_kernels("conv-add") == "conv-bn-relu"
     assert predict_by_kernel.merge_conv_kernels("maxpool") == "maxpool"

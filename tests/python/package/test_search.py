@@ -1,5 +1,7 @@
 """Search spaces: sums of a table against whole networks, expectations against draws, and NNI's way to ask."""
 
+import copy
+import itertools
 import json
 
 import nn_meter
@@ -244,6 +246,163 @@ def test_estimator_of_a_model_with_choices(tmp_path):
         estimator.export_latency({"kernel": 0})
     with pytest.raises(nn_meter.Error, match="kernel: no candidate huge; there are small, large"):
         estimator.export_latency({"kernel": "huge", "depth": 0})
+
+
+def activated(channels, kernel):
+    return nn.Sequential(nn.Conv2d(channels, channels, kernel, 1, kernel // 2), nn.BatchNorm2d(channels))
+
+
+class Residual(nn.Module):
+    """What is fused across borders: an addition and an activation behind a choice, choices one behind the other, one that does
+    nothing, one within another, one that stands in two places."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 2, 1)
+        inner = LayerChoice({"relu": nn.ReLU(inplace=True), "none": nn.Identity(), "swish": nn.Hardswish()}, "inner")
+        self.first = LayerChoice({"k3": activated(8, 3), "none": nn.Identity(), "k5": activated(8, 5)}, "first")
+        self.second = LayerChoice(
+            {"relu": nn.ReLU(), "none": nn.Identity(), "deep": nn.Sequential(activated(8, 3), inner)}, "second"
+        )
+        self.third = LayerChoice({"k1": nn.Conv2d(8, 8, 1), "relu": nn.ReLU()}, "third")
+        self.twice = nn.ModuleList(
+            LayerChoice({"k3": activated(8, 3), "pool": nn.AvgPool2d(3, 1, 1)}, "twice") for _ in range(2)
+        )
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+    def forward(self, x):
+        x = torch.relu(self.stem(x))
+        x = torch.relu(x + self.first(x))
+        x = self.third(self.second(x))
+        for part in self.twice:
+            x = x + part(x)
+        return self.head(torch.relu(x))
+
+
+def with_choices_made(model, chosen):
+    """A copy of a model in which each LayerChoice is the module that was chosen."""
+    model = copy.deepcopy(model)
+    for part in list(model.modules()):
+        for key, child in list(part.named_children()):
+            if isinstance(child, LayerChoice):
+                part.add_module(key, child[child.names[chosen[child.label]]])
+    return model
+
+
+@pytest.fixture(scope="module", params=[CPU, GPU, VPU])
+def residual(request):
+    model = Residual()
+    return model, HardwareLatencyEstimator(request.param, model, (1, 3, 64, 64))
+
+
+def test_estimator_counts_fusion_across_borders(residual):
+    model, estimator = residual
+    assert estimator.names["first"] == ["k3", "none", "k5"] and list(estimator.names)[0] == "first"
+    assert estimator.is_exact and estimator.difference < 1e-9
+    predictor = nn_meter.load_latency_predictor(estimator.predictor.name)
+    random = np.random.default_rng(1)
+    for _ in range(12):
+        chosen = {label: int(random.integers(len(names))) for label, names in estimator.names.items()}
+        whole = predictor.predict(with_choices_made(model, chosen), "torch", input_shape=(1, 3, 64, 64))
+        assert estimator.export_latency(chosen) == pytest.approx(whole, rel=1e-9)
+        certain = {label: torch.eye(len(names))[chosen[label]] for label, names in estimator.names.items()}
+        assert float(estimator.cal_expected_latency(certain)) == pytest.approx(whole, rel=1e-6)
+    alone = {label: sum(ms) for label, ms in estimator.block_latency_table.items()}
+    assert set(alone) == set(estimator.names) and estimator.rest_ms > 0
+
+
+class Zero(nn.Module):
+    def forward(self, x):
+        return x * 0.0
+
+
+class Cell(nn.Module):
+    """As in NAS-Bench-201: edges between four nodes, several of which read the same and may compute the same of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 1, 1)
+        self.edges = nn.ModuleDict()
+        for to in range(1, 4):
+            for start in range(to):
+                choices = {
+                    "none": Zero(),
+                    "skip": nn.Identity(),
+                    "conv": nn.Sequential(nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.BatchNorm2d(8)),
+                    "pool": nn.AvgPool2d(3, 1, 1),
+                }
+                self.edges[f"{start}to{to}"] = LayerChoice(choices, f"{start}to{to}")
+
+    def forward(self, x):
+        nodes = [self.stem(x)]
+        for to in range(1, 4):
+            nodes.append(torch.stack([self.edges[f"{start}to{to}"](nodes[start]) for start in range(to)]).sum(0))
+        return torch.relu(nodes[-1])
+
+
+def test_order_of_readers_and_what_is_computed_twice_are_as_in_the_export():
+    """Which of several readers a layer is fused with hangs on their order; the exporter merges what is the same."""
+    model, shape = Cell(), (1, 3, 16, 16)
+    estimator = HardwareLatencyEstimator(CPU, model, shape)
+    assert estimator.difference < 1e-9
+    predictor = nn_meter.load_latency_predictor(CPU)
+    random = np.random.default_rng(3)
+    fixed = [
+        {"0to1": 3, "0to2": 3, "1to2": 3, "0to3": 2, "1to3": 3, "2to3": 3},
+        {label: 0 for label in estimator.names},
+    ]
+    drawn = [{label: int(random.integers(4)) for label in estimator.names} for _ in range(12)]
+    for chosen in fixed + drawn:
+        whole = predictor.predict(with_choices_made(model, chosen), "torch", input_shape=shape)
+        assert estimator.export_latency(chosen) == pytest.approx(whole, rel=1e-9), chosen
+
+
+def test_expected_latency_is_the_mean(residual):
+    """Over all networks, each as probable as its choices are."""
+    _, estimator = residual
+    random = np.random.default_rng(2)
+    probabilities = {label: random.dirichlet(np.ones(len(names))) for label, names in estimator.names.items()}
+    mean = 0.0
+    for chosen in itertools.product(*(range(len(names)) for names in estimator.names.values())):
+        share = np.prod([probabilities[label][i] for label, i in zip(estimator.names, chosen)])
+        mean += share * estimator.export_latency(dict(zip(estimator.names, chosen)))
+    assert float(estimator.cal_expected_latency(probabilities)) == pytest.approx(mean, rel=1e-9)
+    as_tensors = {label: torch.tensor(p, requires_grad=True) for label, p in probabilities.items()}
+    estimator.cal_expected_latency(as_tensors).backward()
+    gradient = as_tensors["twice"].grad
+    step = 1e-3
+    shifted = {**probabilities, "twice": probabilities["twice"] + np.array([step, -step])}
+    slope = (float(estimator.cal_expected_latency(shifted)) - mean) / step
+    assert float(gradient[0] - gradient[1]) == pytest.approx(slope, rel=1e-6)
+
+
+def test_the_model_stays_as_it_was(residual):
+    model, _ = residual
+    assert all("forward" not in vars(part) for part in model.modules())
+    assert model.training and model(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+@pytest.mark.parametrize(
+    ("candidate", "message"),
+    [
+        (
+            nn.Conv2d(3, 9, 1),
+            r"choice it: its candidates give different shapes: a \(1, 8, 32, 32\), b \(1, 9, 32, 32\)",
+        ),
+        (Pair(), "choice it: its candidates give no single tensor; describe a Space"),
+        (nn.Linear(7, 7), "torch cannot trace this Sequential: RuntimeError: .*; describe a Space"),
+    ],
+)
+def test_estimator_of_what_is_no_choice_of_like_blocks(candidate, message):
+    with pytest.raises(nn_meter.Error, match=message):
+        HardwareLatencyEstimator(
+            CPU, nn.Sequential(LayerChoice({"a": nn.Conv2d(3, 8, 1), "b": candidate}, "it")), (1, 3, 32, 32)
+        )
 
 
 def test_estimator_of_a_space(mobile):

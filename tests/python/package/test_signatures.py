@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = HERE.parents[2] / ".venv-nn-meter-2.0" / "bin" / "python"
@@ -26,8 +27,9 @@ LEFT_OUT = {
 
 
 def signatures(python, home):
+    """Of the nn_meter that this Python has, with the torch of this environment: nn-Meter 2.0 asks for it too."""
     environment = {**os.environ, "HOME": str(home)}
-    command = [python, HERE / "signatures.py"]
+    command = [python, HERE / "signatures.py", Path(torch.__file__).parents[1]]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stderr.splitlines()[-1])

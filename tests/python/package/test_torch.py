@@ -6,7 +6,7 @@ import nn_meter
 import onnx
 import pytest
 import torch
-from nn_meter.torch_models import onnx_of
+from nn_meter.torch_models import onnx_of, traced_onnx
 from torch import nn
 
 CPU = "cortexA76cpu_tflite21"
@@ -66,6 +66,39 @@ def test_a_class_token_is_no_input(predictor, tmp_path):
     path = tmp_path / "token.onnx"
     torch.onnx.export(ClassToken().eval(), (torch.zeros(1, 49, 64),), path, dynamo=False)
     assert predictor.predict(ClassToken(), "torch", input_shape=(1, 49, 64)) == predictor.predict(path, "onnx")
+
+
+class ComputedConstant(nn.Module):
+    """As in torchvision's swin_v2: a part of a weight is set to zero, by a shape that torch takes for a weight itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 192)
+
+    def forward(self, x):
+        bias = self.layer.bias.clone()
+        bias[64:128].zero_()
+        return torch.relu(nn.functional.linear(x, self.layer.weight, bias))
+
+
+def test_a_constant_that_a_shape_follows_from(predictor, tmp_path):
+    path = tmp_path / "constant.onnx"
+    torch.onnx.export(ComputedConstant().eval(), (torch.zeros(1, 49, 64),), path, dynamo=False)
+    with pytest.raises(nn_meter.Error, match="depends on the value of"):  # else this tests nothing
+        predictor.predict(traced_onnx(ComputedConstant(), (torch.zeros(1, 49, 64),)), "onnx")
+    assert predictor.predict(ComputedConstant(), "torch", input_shape=(1, 49, 64)) == predictor.predict(path, "onnx")
+
+
+def test_too_many_weights_to_export_their_values(predictor, monkeypatch):
+    """Then the other exporter is asked."""
+    expected = predictor.predict(ComputedConstant(), "torch", input_shape=(1, 49, 64))
+    monkeypatch.setattr("nn_meter.torch_models.MOST_VALUES", 1000)
+    assert predictor.predict(ComputedConstant(), "torch", input_shape=(1, 49, 64)) == pytest.approx(expected, rel=0.1)
+    monkeypatch.setattr("nn_meter.torch_models._captured", lambda *_: 1 // 0)
+    with pytest.raises(
+        nn_meter.Error, match="ComputedConstant: ValueError: shapes follow from constants among 0 MB of w"
+    ):
+        predictor.predict(ComputedConstant(), "torch", input_shape=(1, 49, 64))
 
 
 def test_the_shape_counts(predictor):

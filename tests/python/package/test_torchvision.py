@@ -87,13 +87,12 @@ def torchvision():
         sys.path.remove(str(TOOLS))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_as_its_module(predictor, torchvision, name):
+@pytest.mark.parametrize(("name", "size"), [(name, 224) for name in FAMILIES] + [("swin_v2_t", 256)])
+def test_as_its_module(predictor, torchvision, name, size):
     from nn_meter.torch_models import torchvision_model
 
-    assert predictor.predict(torchvision_model(name), "torch") == pytest.approx(
-        predictor.predict(name, "torch"), rel=1e-6
-    )
+    latency = predictor.predict(torchvision_model(name), "torch", input_shape=(1, 3, size, size))
+    assert latency == pytest.approx(predictor.predict(name, "torch"), rel=1e-6)
 
 
 def test_other_sizes_come_from_torchvision(predictor, torchvision):

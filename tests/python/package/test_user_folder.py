@@ -3,7 +3,11 @@
 import http.server
 import io
 import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 
 import nn_meter
@@ -144,15 +148,37 @@ ARCHIVES = {
 
 
 class Server(http.server.BaseHTTPRequestHandler):
+    ranges = []  # that were asked for of /cut.zip
+    asked = threading.Event()  # for what is slow
+    cuts = 0  # how many more times its first half is all that is sent
+
+    def do_cut(self, body):
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.ranges.append(start)
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", '"one"')
+        self.send_header("Content-Length", str(len(body) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        self.end_headers()
+        end = len(body) // 2 if Server.cuts else len(body)
+        Server.cuts = max(0, Server.cuts - 1)
+        self.wfile.write(body[start:end])
+
     def do_GET(self):
         body = ARCHIVES.get(self.path, ARCHIVES["/good.zip"])
-        if self.path == "/gone.zip":
+        if self.path.startswith("/slow/"):
+            self.asked.set()
+            time.sleep(8)
+        elif self.path == "/cut.zip":
+            self.do_cut(body)
+        elif self.path == "/gone.zip":
             self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if self.path == "/half.zip" else body)
+        else:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if self.path == "/half.zip" else body)
 
     def log_message(self, *_):
         pass
@@ -180,8 +206,58 @@ def test_what_goes_wrong_leaves_nothing_behind(tmp_path, url, name):
     assert list(folder.iterdir()) == [] and list(tmp_path.iterdir()) == [folder]
 
 
+def test_a_later_call_goes_on(home, tmp_path, url, monkeypatch):
+    monkeypatch.setattr(Server, "cuts", 4)
+    monkeypatch.setattr(Server, "ranges", [])
+    half = len(ARCHIVES["/good.zip"]) // 2
+    with pytest.raises(
+        nn_meter.Error, match="cut.zip: cannot be downloaded: .*1 KB are kept: the same command goes on"
+    ):
+        nn_meter.download_from_url(url + "/cut.zip", tmp_path / "folder")
+    assert list((tmp_path / "folder").iterdir()) == [] and Server.ranges == [0, half, half, half]
+    nn_meter.download_from_url(url + "/cut.zip", tmp_path / "folder")
+    assert Server.ranges[4:] == [half] and (tmp_path / "folder" / "more" / "c.txt").read_text() == "c"
+    assert list(home.rglob("*.part")) == []
+
+
+def test_plain_http_from_elsewhere_is_asked_for(tmp_path):
+    with pytest.raises(nn_meter.Error, match="example.invalid is plain http"):
+        nn_meter.download_from_url("http://example.invalid/x.zip", tmp_path)
+    with pytest.raises(nn_meter.Error, match="cannot reach example.invalid"):
+        nn_meter.download_from_url("http://example.invalid/x.zip", tmp_path, allow_http=True)
+
+
+def test_what_progress_raises_ends_a_download(home, tmp_path, url):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with open(tmp_path / "file", "wb") as file, pytest.raises(KeyboardInterrupt):
+        nn_meter._core.download(url + "/good.zip", file.fileno(), 1 << 20, 5, progress=stop)
+    with open(tmp_path / "file", "wb") as file, pytest.raises(nn_meter.Error, match="is larger than 0 MB"):
+        nn_meter._core.download(url + "/good.zip", file.fileno(), 10, 5)
+
+
+INTERRUPTED = """
+import sys, threading, nn_meter
+print("ready", flush=True)
+try:
+    nn_meter.fetch("phone", url=sys.argv[1] + "/slow/phone.zip")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_fetch_hears_ctrl_c(home, url):
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, url], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    assert Server.asked.wait(20)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[0] == "interrupted\n"
+    assert not (home / "data" / "predictor").exists()
+
+
 def test_no_network(tmp_path):
-    with pytest.raises(nn_meter.Error, match="cannot be downloaded: .*; check the network, or unpack it into"):
+    with pytest.raises(nn_meter.Error, match="cannot be downloaded: cannot reach 127.0.0.1: .*; or unpack it into"):
         nn_meter.download_from_url("http://127.0.0.1:9/x.zip", tmp_path / "folder")
 
 

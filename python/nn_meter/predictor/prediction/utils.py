@@ -1,27 +1,11 @@
 """Names of nn-Meter 2.0's predictors, and figures of merit."""
 
-PREDICTOR_OF = {
-    "fc-relu": "fc",
-    "gap": "global-avgpool",
-    "bn-relu": "bnrelu",
-    "add-relu": "addrelu",
-    "se-relu": "se",
-    "SE": "se",
-    "SE-relu": "se",
-    "max-pool": "maxpool",
-    "avg-pool": "avgpool",
-    "global-pool": "global-avgpool",
-    "channel_shuffle": "channelshuffle",
-}
+from ..._core import compat_predictor
 
 
 def get_kernel_name(optype):
     """The name of the predictor that a kernel of that name asks."""
-    if "dwconv" in optype:
-        return "dwconv-bn-relu"
-    if "conv" in optype:
-        return "conv-bn-relu"
-    return PREDICTOR_OF.get(optype, optype)
+    return compat_predictor(optype)
 
 
 def get_accuracy(y_pred, y_true, threshold=0.01):
