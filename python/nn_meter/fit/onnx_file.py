@@ -4,8 +4,11 @@ Operators come as torch's exporter would write them: batch normalisation folded 
 NCHW, tokens have their channels last. Nothing but the standard library and numpy: the few protobuf messages that are
 needed are written by hand.
 
-The graph's images have their channels last, so there a reshape is all that is between tokens and images. Here it takes a
-transposition too, which a runtime runs and nn_meter counts: one kernel more for each way in or out of an image.
+Two things make nn_meter tell another latency of the file than of the graph:
+  - The graph's images have their channels last, so that a reshape is all there is between tokens and images. Here it takes
+    a transposition too, which nn_meter counts: a kernel more for each way in or out, a few percent of a block.
+  - Four dimensions in an ONNX file are read as an image. Where they are a stack of matrices, as heads are, the kernel is
+    described with its axes in another order: next to nothing where such kernels were measured, as on the phones' CPUs.
 """
 
 from dataclasses import dataclass
@@ -144,13 +147,18 @@ class _Writer:
         fan_in = fan_in or max(1, int(np.prod(shape[1:])))
         return self.constant(tag, self.random.standard_normal(shape, np.float32) / np.float32(np.sqrt(fan_in)))
 
+    def filled(self, tag, number, size):
+        """The name of `size` weights that are all the same."""
+        if not self.with_weights:
+            self.weight_count += size
+            return ""
+        return self.constant(tag, np.full(size, number, np.float32))
+
     def constant(self, tag, values):
         """The name of an array: lists become integers, a number becomes a scalar."""
         array = np.asarray(values, np.int64 if isinstance(values, list) else np.float32)
         name = f"{tag}{self.at}"
         self.weights.append(_tensor(name, array))
-        if array.dtype == np.float32:
-            self.weight_count += array.size
         return name
 
     # ---- tensors
@@ -167,6 +175,7 @@ class _Writer:
         return self.converted[tensor, first]
 
     def convert(self, tensor, shape, first):
+        shape = (1, 1, *shape) if len(shape) == 1 else shape  # a gate for each channel of an image
         if shape[:2] == (1, 1):  # the same numbers in the same order
             sizes = [1, *shape[2:], 1, 1] if first else [1, *shape]
             return self.reshaped(tensor, sizes, f"{tensor}_turned")
@@ -184,9 +193,9 @@ class _Writer:
 
     def together(self, inputs):
         """Tensors of one layout, and whether that has the channels first. Broadcasting is as in the graph: from the last
-        axis on, so only images among themselves may stay as they are."""
-        values = [self.values[x] for x in inputs]
-        first = any(v.first for v in values) and len({len(v.shape) for v in values}) == 1
+        axis on, so images stay as they are only beside others and vectors."""
+        ranks = {len(self.values[x].shape) for x in inputs}
+        first = any(self.values[x].first for x in inputs) and (len(ranks) == 1 or ranks == {1, 3})
         return [self.read(x, first) for x in inputs], first
 
     def node(self, kind, inputs, outputs=None, **attributes):
@@ -236,13 +245,14 @@ class _Writer:
         return _Value([self.node("Conv", [tensor, weight], group=shape[2], **attributes)], shape, True)
 
     def op_bn(self, inputs):
+        """Of tokens as torch's BatchNorm1d on a list of them. nn_meter folds it into a layer in front; alone it is described
+        as a batch of vectors."""
         shape = self.values[inputs[0]].shape
         first = len(shape) == 3
         tensor = self.image(inputs[0]) if first else self.read(inputs[0], first)
-        ones, zeros = np.ones(shape[-1], np.float32), np.zeros(shape[-1], np.float32)
-        scale, mean, bias, variance = (self.constant(n, v) for n, v in zip("smbv", (ones, zeros, zeros, ones)))
+        scale, bias, mean, variance = (self.filled(tag, number, shape[-1]) for tag, number in zip("sbmv", (1, 0, 0, 1)))
         is_list = len(shape) == 1 or first
-        if not is_list:  # of tokens, whose channels ONNX would look for in the second axis
+        if not is_list:
             tensor = self.reshaped(tensor, [int(np.prod(shape[:-1])), shape[-1]], f"t{self.at}_rows")
         outputs = None if is_list else [f"t{self.at}_normal"]
         result = self.node("BatchNormalization", [tensor, scale, bias, mean, variance], outputs)
@@ -280,7 +290,7 @@ class _Writer:
 
     def op_layernorm(self, inputs):
         shape = self.values[inputs[0]].shape
-        weights = [self.constant("s", np.ones(shape[-1])), self.constant("b", np.zeros(shape[-1]))]
+        weights = [self.filled("s", 1, shape[-1]), self.filled("b", 0, shape[-1])]
         tensor = self.node("LayerNormalization", [self.read(inputs[0], first=False), *weights], axis=-1)
         return _Value([tensor], shape, False)
 
