@@ -58,7 +58,7 @@ def _candidates(models, seed, families, shapes, left_out):
 
 
 def _size_mb(source):
-    """Of the file that is to be measured."""
+    """Of the file that is to be measured. Raises FitError for a graph that has no ONNX form."""
     if source.format == "benchmark":
         return 4e-6 * weight_count(json.loads(source.content))
     if isinstance(source.content, bytes):
@@ -73,17 +73,19 @@ def _files_of(source):
 
 
 def _read(sources, rules, progress):
-    """(TableBuilder, the sources that could be read, one line for each other)"""
-    builder, good, faults = TableBuilder(rules), [], []
+    """(TableBuilder, the sources that could be read, the MB of the file of each, one line for each other source)"""
+    builder, good, sizes, faults = TableBuilder(rules), [], [], []
     for number, source in enumerate(sources):
         if progress:
             progress("reading candidates", number / len(sources))
         try:
-            builder.add(source.read(), source.name, source.family)
+            model, size = source.read(), _size_mb(source)
+            builder.add(model, source.name, source.family)
             good.append(source)
+            sizes.append(size)
         except Error as fault:
             faults.append(read_error(source, fault))
-    return builder, good, faults
+    return builder, good, sizes, faults
 
 
 def _vectors(predictor, table, report):
@@ -153,7 +155,7 @@ def suggest(
     output: folder to write, with the models as ONNX (random weights where they were made up), an empty latency.csv to fill
         in, and a README that says how to go on. It must not exist yet, or be empty.
     size_limit_mb: larger files are not suggested.
-    keep_going: leave out candidates that cannot be read.
+    keep_going: leave out candidates that cannot be read, or written as ONNX.
     report: called as report(stage, share done); None: silent.
 
     Raises FitError, one line for each fault, and nn_meter.Error.
@@ -166,10 +168,10 @@ def suggest(
     sources = _candidates(models, seed, families, shapes, no_models)
     if len(sources) > MOST_CANDIDATES:
         sources = [sources[i] for i in np.linspace(0, len(sources) - 1, MOST_CANDIDATES).astype(int)]
-    builder, sources, faults = _read(sources, predictor.rules, report)
+    builder, sources, sizes, faults = _read(sources, predictor.rules, report)
     if faults and not keep_going:
         raise FitError(*faults)
-    small = [i for i, source in enumerate(sources) if _size_mb(source) <= size_limit_mb]
+    small = [i for i, size in enumerate(sizes) if size <= size_limit_mb]
     if len(small) < count:
         large = len(sources) - len(small)
         raise FitError(
