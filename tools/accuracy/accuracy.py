@@ -251,7 +251,9 @@ def write_pages(judged_sets):
     )
     text = HEAD + device_table(judged_sets["bench"] | judged_sets["phones"])
     text += "\n## Networks of the benchmark\n" + family_tables(judged_sets["bench"])
-    text += "\n## Blocks on four phones\n\n" + PHONES_HEAD + family_tables(judged_sets["phones"]) + phone_tables(protocol)
+    text += (
+        "\n## Blocks on four phones\n\n" + PHONES_HEAD + family_tables(judged_sets["phones"]) + phone_tables(protocol)
+    )
     text += protocol_tables(protocol) + baseline_table(baselines, judged_sets["bench"], protocol)
     (ROOT / "docs" / "accuracy.md").write_text(text + WHY + TAIL, encoding="utf-8")
 
