@@ -70,6 +70,9 @@ Networks were not measured here, but the blocks that they are made of: inverted 
 token layouts), attention (transattn), feed-forward (transffn), first and last stages (firstconv, mbpool). Settings and rules
 were chosen on the fifth with remainder 1; the judged fifth was looked at for these tables alone.
 
+Whole networks on these phones (LeViT, MobileViT, EfficientFormer, ViT, DeiT, Swin, MobileNetV3 and V4), which nobody has
+measured: what is predicted, and what of each lies inside and outside of the measured range, is in [hybrids.md](hybrids.md).
+
 """
 WHY = """
 ## Why the weak ones are weak
@@ -86,6 +89,9 @@ WHY = """
   output channels are a round number (384): it looks like tiles of an on-chip memory, and the compiler's choice is not known.
 - **resnet and vgg on the CPU**: networks of seconds each scatter to one side, by 10 to 15 %, and nothing in the graph tells
   which; other settings and the mean of four trainings change nothing. It looks like the measurement (heat, clock rates).
+- **Blocks of a family never seen**: dense layers on tokens with layer normalisation are in transffn and transattn alone, attention
+  is in transattn alone, and what they cost has to be guessed from 1x1 convolutions and pooling. Again it is a common factor:
+  ten blocks take it away.
 - **Pixel 4, blocks**: one in ten of the transds blocks was measured 6 to 20 % slower than its neighbours in size, for a dozen
   measurements in a row and then not, whatever the channels; the two expansions of one block, measured one after the other, are
   slow together, and none of the other phones shows it ("Measurements that drift" above). It is the phone's clock rate or another

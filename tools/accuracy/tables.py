@@ -91,8 +91,8 @@ def trunk_tables(results):
     """One trunk, many devices."""
     text = (
         "\n### One trunk for several devices\n\nThe hidden layers of the networks learned from several devices at once, costs and "
-        "last layers from each alone (`nn_meter.fit.trunk`), beside the shipped predictors, which have all to themselves. "
-        "Models and blocks kept aside within ±10 % (±5 %).\n\n"
+        "last layers from each alone (`nn_meter.fit.trunk`), beside the shipped predictors, which have all to themselves; "
+        "the eight with about half as many turns. Models and blocks kept aside within ±10 % (±5 %).\n\n"
         f"| device | alone | {' | '.join(TRUNKS.values())} |\n|---|---:|{'---:|' * len(TRUNKS)}\n"
     )
     for device, title in ALL.items():
