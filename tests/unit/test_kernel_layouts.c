@@ -189,6 +189,44 @@ static void test_heads(void **state) {
   release();
 }
 
+/* Windows of an image that has its channels last, put in a row; and rows of a product that was reshaped on the way. A
+ * shuffle of channels looks alike, but its channels stay where a convolution wants them. */
+static void test_rows_moved(void **state) {
+  (void)state;
+  make_input(&maker, "x", "1x64x16");
+  make_ints(&maker, "as-windows", "1 2 4 2 4 16");
+  make_node(&maker, "Reshape", "x as-windows", "a");
+  with_ints(&maker, "perm", "0 1 3 2 4 5");
+  make_node(&maker, "Transpose", "a", "b");
+  make_ints(&maker, "as-stack", "4 16 16");
+  make_node(&maker, "Reshape", "b as-stack", "c");
+  make_node(&maker, "HardSwish", "c", "d");
+  make_node(&maker, "MatMul", "c d", "e");
+  make_ints(&maker, "as-heads", "1 4 16 16");
+  make_node(&maker, "Reshape", "e as-heads", "f");
+  with_ints(&maker, "perm", "0 2 1 3");
+  make_node(&maker, "Transpose", "f", "g");
+  output("g");
+  expect_layouts("transpose, hswish, matmul, transpose");
+  expect_geometry(0, 16, 4, 16); /* rows of all axes but the last two */
+  expect_geometry(3, 16, 4, 16);
+  release();
+  setup(state);
+  input();
+  conv3("x", "a");
+  make_ints(&maker, "as-groups", "1 2 8 8 8");
+  make_node(&maker, "Reshape", "a as-groups", "b");
+  with_ints(&maker, "perm", "0 2 1 3 4");
+  make_node(&maker, "Transpose", "b", "c");
+  make_ints(&maker, "as-image", "1 16 8 8");
+  make_node(&maker, "Reshape", "c as-image", "d");
+  conv3("d", "e");
+  output("e");
+  expect_layouts("conv, channelshuffle, conv");
+  expect_geometry(1, 8, 8, 16);
+  release();
+}
+
 /* Dense layers and layer normalisation have their channels last without any transposition around, but a mean over the
  * image may have brought them there. */
 static void test_dense_layers(void **state) {
@@ -372,6 +410,7 @@ int main(void) {
       cmocka_unit_test_setup(test_neighbours, setup),
       cmocka_unit_test_setup(test_layouts_of_nodes, setup),
       cmocka_unit_test_setup(test_heads, setup),
+      cmocka_unit_test_setup(test_rows_moved, setup),
       cmocka_unit_test_setup(test_dense_layers, setup),
       cmocka_unit_test_setup(test_padding_of_the_layer, setup),
       cmocka_unit_test_setup(test_padding_of_its_own, setup),

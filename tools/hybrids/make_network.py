@@ -20,7 +20,11 @@ LEVIT_192 = {"hidden_sizes": [192, 288, 384], "num_attention_heads": [3, 5, 6], 
 CONFIGURATIONS = {  # network: (class of the model, class of its configuration, what differs from the default)
     "deit_tiny": ("DeiTForImageClassification", "DeiTConfig", DEIT_TINY),
     "vit_tiny": ("ViTForImageClassification", "ViTConfig", DEIT_TINY),
-    "levit_128s": ("LevitForImageClassification", "LevitConfig", {"depths": [2, 3, 4], "num_attention_heads": [4, 6, 8]}),
+    "levit_128s": (
+        "LevitForImageClassification",
+        "LevitConfig",
+        {"depths": [2, 3, 4], "num_attention_heads": [4, 6, 8]},
+    ),
     "levit_192": ("LevitForImageClassification", "LevitConfig", LEVIT_192),
     "swin_tiny": ("SwinForImageClassification", "SwinConfig", {}),
     "mobilevit_s": ("MobileViTForImageClassification", "MobileViTConfig", {}),

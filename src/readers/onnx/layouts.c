@@ -14,12 +14,39 @@
 enum {
   FOLLOWS_CHANNELS_LAST = 1,
   LEADS_TO_CHANNELS_FIRST = 2,
-  LEADS_TO_DENSE = 4,    /* or to layer normalisation */
-  FOLLOWS_RESHAPE = 8,   /* no longer the image that a convolution made */
-  FOLLOWS_PRODUCT = 16,  /* a stack of matrices */
-  LEADS_TO_PRODUCT = 32, /* the same, where it follows a reshape */
-  IS_CHANNELS_LAST = FOLLOWS_CHANNELS_LAST
+  LEADS_TO_DENSE = 4,      /* or to layer normalisation */
+  FOLLOWS_RESHAPE = 8,     /* no longer the image that a convolution made */
+  FOLLOWS_PRODUCT = 16,    /* a stack of matrices */
+  LEADS_TO_PRODUCT = 32,   /* the same, where it follows a reshape */
+  IS_RESHAPED_PRODUCT = 64 /* the same, or an image again */
 };
+
+static void mark(uint8_t *marks, const nnm_tensor_id *tensors, uint32_t count, uint8_t value) {
+  for (uint32_t i = 0; i < count; i++)
+    if (tensors[i] >= 0) marks[tensors[i]] |= value;
+}
+
+static bool any(const uint8_t *marks, const nnm_tensor_id *tensors, uint32_t count, uint8_t value) {
+  for (uint32_t i = 0; i < count; i++)
+    if (tensors[i] >= 0 && marks[tensors[i]] & value) return true;
+  return false;
+}
+
+static void mark_outputs(const nnm_node *node, uint8_t *marks, uint8_t value) {
+  mark(marks, node->outputs, node->output_count, value);
+}
+
+static void mark_inputs(const nnm_node *node, uint8_t *marks, uint8_t value) {
+  mark(marks, node->inputs, node->input_count, value);
+}
+
+static bool reads(const nnm_node *node, const uint8_t *marks, uint8_t value) {
+  return any(marks, node->inputs, node->input_count, value);
+}
+
+static bool makes(const nnm_node *node, const uint8_t *marks, uint8_t value) {
+  return any(marks, node->outputs, node->output_count, value);
+}
 
 static bool has_weights(const nnm_graph *graph, const nnm_node *node) {
   return node->input_count > 1 && node->inputs[1] >= 0 && graph->tensors[node->inputs[1]].flags & NNM_TENSOR_WEIGHT;
@@ -79,35 +106,18 @@ static bool keeps_matrices(const nnm_node *node) {
   }
 }
 
+/* Behind these is no image that a convolution made. */
 static bool is_reshape(const nnm_node *node) {
-  return node->op == NNM_OP_RESHAPE || node->op == NNM_OP_SQUEEZE || node->op == NNM_OP_UNSQUEEZE;
+  return node->op == NNM_OP_RESHAPE || node->op == NNM_OP_SQUEEZE || node->op == NNM_OP_UNSQUEEZE ||
+         node->op == NNM_OP_GATHER_ND;
 }
 
-static void mark(uint8_t *marks, const nnm_tensor_id *tensors, uint32_t count, uint8_t value) {
-  for (uint32_t i = 0; i < count; i++)
-    if (tensors[i] >= 0) marks[tensors[i]] |= value;
-}
-
-static bool any(const uint8_t *marks, const nnm_tensor_id *tensors, uint32_t count, uint8_t value) {
-  for (uint32_t i = 0; i < count; i++)
-    if (tensors[i] >= 0 && marks[tensors[i]] & value) return true;
-  return false;
-}
-
-static void mark_outputs(const nnm_node *node, uint8_t *marks, uint8_t value) {
-  mark(marks, node->outputs, node->output_count, value);
-}
-
-static void mark_inputs(const nnm_node *node, uint8_t *marks, uint8_t value) {
-  mark(marks, node->inputs, node->input_count, value);
-}
-
-static bool reads(const nnm_node *node, const uint8_t *marks, uint8_t value) {
-  return any(marks, node->inputs, node->input_count, value);
-}
-
-static bool makes(const nnm_node *node, const uint8_t *marks, uint8_t value) {
-  return any(marks, node->outputs, node->output_count, value);
+/* Puts the rows of matrices, or of windows cut out of an image that has its channels last, in another order. */
+static bool moves_rows(const nnm_node *node, const uint8_t *marks) {
+  size_t rank;
+  const int64_t *order = node->op == NNM_OP_TRANSPOSE ? nnm_attribute_ints(node, "perm", &rank) : NULL;
+  if (!order || rank < 4 || order[rank - 1] != (int64_t)rank - 1) return false;
+  return reads(node, marks, IS_RESHAPED_PRODUCT) || (rank > 5 && order[1] == 1 && reads(node, marks, FOLLOWS_RESHAPE));
 }
 
 static void follow(const nnm_graph *graph, const nnm_node *node, uint8_t *marks) {
@@ -120,6 +130,8 @@ static void follow(const nnm_graph *graph, const nnm_node *node, uint8_t *marks)
     mark_outputs(node, marks, FOLLOWS_RESHAPE);
   if (is_product(graph, node) || (keeps_matrices(node) && reads(node, marks, FOLLOWS_PRODUCT)))
     mark_outputs(node, marks, FOLLOWS_PRODUCT);
+  if (is_reshape(node) && reads(node, marks, FOLLOWS_PRODUCT | IS_RESHAPED_PRODUCT))
+    mark_outputs(node, marks, IS_RESHAPED_PRODUCT);
 }
 
 static void lead_back(const nnm_graph *graph, const nnm_node *node, uint8_t *marks) {
@@ -128,8 +140,7 @@ static void lead_back(const nnm_graph *graph, const nnm_node *node, uint8_t *mar
   if (wants_channels_last(graph, node) ||
       (keeps_layout(graph, node) && !takes_axes_away(node) && makes(node, marks, LEADS_TO_DENSE)))
     mark_inputs(node, marks, LEADS_TO_DENSE);
-  if (is_product(graph, node) ||
-      ((keeps_matrices(node) || is_reshape(node)) && makes(node, marks, LEADS_TO_PRODUCT)))
+  if (is_product(graph, node) || ((keeps_matrices(node) || is_reshape(node)) && makes(node, marks, LEADS_TO_PRODUCT)))
     mark_inputs(node, marks, LEADS_TO_PRODUCT);
 }
 
@@ -140,7 +151,7 @@ static bool leads_to_product(const uint8_t *marks, nnm_tensor_id tensor) {
 
 /* Whether a node works on a stack of matrices. */
 static bool is_on_matrices(const nnm_graph *graph, const nnm_node *node, const uint8_t *marks) {
-  if (is_product(graph, node)) return true;
+  if (is_product(graph, node) || moves_rows(node, marks)) return true;
   if (!keeps_matrices(node)) return false;
   for (uint32_t i = 0; i < node->output_count; i++)
     if (leads_to_product(marks, node->outputs[i])) return true;
@@ -149,8 +160,8 @@ static bool is_on_matrices(const nnm_graph *graph, const nnm_node *node, const u
 
 static bool is_on_channels_last(const nnm_graph *graph, const nnm_node *node, const uint8_t *marks) {
   if (!keeps_layout(graph, node)) return false;
-  return (!takes_axes_away(node) && makes(node, marks, LEADS_TO_DENSE)) || wants_channels_last(graph, node) || reads(node, marks, FOLLOWS_CHANNELS_LAST) ||
-         makes(node, marks, LEADS_TO_CHANNELS_FIRST);
+  return (!takes_axes_away(node) && makes(node, marks, LEADS_TO_DENSE)) || wants_channels_last(graph, node) ||
+         reads(node, marks, FOLLOWS_CHANNELS_LAST) || makes(node, marks, LEADS_TO_CHANNELS_FIRST);
 }
 
 static bool are_all_images(const nnm_graph *graph) {
@@ -174,8 +185,7 @@ nnm_status nnm_onnx_find_layouts(nnm_graph *graph, nnm_error *error) {
   }
   for (nnm_node_id n = 0; n < graph->node_count; n++) {
     nnm_node *node = &graph->nodes[n];
-    if (is_on_channels_last(graph, node, marks) || is_on_matrices(graph, node, marks))
-      node->layout = NNM_CHANNELS_LAST;
+    if (is_on_channels_last(graph, node, marks) || is_on_matrices(graph, node, marks)) node->layout = NNM_CHANNELS_LAST;
   }
   free(marks);
   return NNM_OK;
