@@ -100,15 +100,22 @@ The two libraries write a network down in different ways; these differences are 
 # --------------------------------------------------------------- measuring
 
 
+def run(program, *arguments):
+    """What the program prints as JSON; RuntimeError with its own message when it fails."""
+    command = [str(program), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if result.returncode:
+        raise RuntimeError(result.stderr.strip() or f"{program} failed")
+    return json.loads(result.stdout)
+
+
 def predict(program, path):
-    """{device: result with its kernels}."""
+    """{device: result with its kernels}; the result has a member "nothing_known": kernels of the type other."""
     answers = {}
     for device in DEVICES:
-        command = [str(program), "predict", "--predictor", device, "--breakdown", "--json", str(path)]
-        result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        if result.returncode:
-            raise RuntimeError(result.stderr.strip() or f"{program} failed")
-        (answers[device],) = json.loads(result.stdout)["results"]
+        (answers[device],) = run(program, "predict", "--predictor", device, "--breakdown", "--json", path)["results"]
+        kernels = run(program, "inspect", "--stage=kernels", "--predictor", device, "--json", path)["kernels"]
+        answers[device]["nothing_known"] = [each["name"] for each in kernels if each["predicted_as"] == "other"]
     return answers
 
 
@@ -155,9 +162,8 @@ def faults(source, network, facts, results):
         percent = 100 * (work_of(result) / facts["macs"] - 1)
         if abs(percent) > WORK_TOLERANCE:
             yield f"{name}, {exporter}: {percent:+.2f} % multiply-adds more than torch counts"
-        unknown = [note for note in result["notes"] if "is not known" in note or "counted as 0" in note]
-        if unknown:
-            yield f"{name}, {exporter}: {unknown[0]}"
+        if result["nothing_known"]:
+            yield f"{name}, {exporter}: nothing is known of {', '.join(result['nothing_known'][:5])}"
     largest = max(map(abs, apart(results["dynamo"], results["ts"]).values()))
     is_explained = (source, network) in REAL
     if largest > TOLERANCE and not is_explained:
