@@ -49,8 +49,9 @@ TWINS = {  # what transformers writes of a network: the same of timm
     "swin_tiny": "swin_tiny_patch4_window7_224",
 }
 
-# (source, network) -> why its two exports differ by more than TOLERANCE; a reason that is not true any more is an error.
-REAL = {}
+# (source, network) -> why its two exports differ by more than TOLERANCE, or why the older exporter has none; a reason that
+# is not true any more is an error.
+REAL = {("transformers", "mobilevitv2"): "dynamo=False fails at Col2Im"}
 
 HEAD = """# Networks with attention on the phones
 
@@ -120,7 +121,7 @@ def predict(program, path):
 
 
 def make_file(python, source, network, exporter, folder):
-    """(file, {"size", "macs"}); SystemExit when it could not be made."""
+    """(file, {"size", "macs"}); None when the exporter fails."""
     path, facts = folder / f"{source}.{network}.{exporter}.onnx", folder / f"{source}.{network}.{exporter}.json"
     if not facts.exists() or not facts.stat().st_size:
         if shutil.disk_usage(folder).free < DISK_NEEDED:
@@ -128,17 +129,21 @@ def make_file(python, source, network, exporter, folder):
         command = [str(python), "-W", "ignore", str(MAKER), source, network, exporter, str(path)]
         result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if result.returncode:
-            sys.exit(f"hybrids: {network} of {source}: {exporter} failed:\n{result.stderr[-2000:]}")
+            print(f"hybrids: {network} of {source}: {exporter}:\n{result.stderr[-2000:]}", file=sys.stderr)
+            return None
         facts.write_text(result.stdout.splitlines()[-1] + "\n", encoding="utf-8")
     return path, json.loads(facts.read_text(encoding="utf-8"))
 
 
 def measure(program, python, source, network, folder):
-    """(facts, {exporter: {device: result}})."""
-    results = {}
+    """(facts, {exporter: {device: result}}), without an exporter that fails; SystemExit when it is the first."""
+    facts, results = None, {}
     for exporter in ("dynamo", "ts"):
-        path, facts = make_file(python, source, network, exporter, folder)
-        results[exporter] = predict(program, path)
+        made = make_file(python, source, network, exporter, folder)
+        if made:
+            facts, results[exporter] = made[1], predict(program, made[0])
+        elif not facts:
+            sys.exit(f"hybrids: {network} of {source}: could not be made")
     return facts, results
 
 
@@ -164,8 +169,12 @@ def faults(source, network, facts, results):
             yield f"{name}, {exporter}: {percent:+.2f} % multiply-adds more than torch counts"
         if result["nothing_known"]:
             yield f"{name}, {exporter}: nothing is known of {', '.join(result['nothing_known'][:5])}"
-    largest = max(map(abs, apart(results["dynamo"], results["ts"]).values()))
     is_explained = (source, network) in REAL
+    if "ts" not in results:
+        if not is_explained:
+            yield f"{name}: the older exporter fails, and no reason in REAL"
+        return
+    largest = max(map(abs, apart(results["dynamo"], results["ts"]).values()))
     if largest > TOLERANCE and not is_explained:
         yield f"{name}: the exporters' files are {largest:.2f} % apart, and no reason in REAL"
     if largest <= TOLERANCE and is_explained:
@@ -213,9 +222,12 @@ def main_rows(measured):
 
 def exporter_rows(measured):
     for source, network, _, results in measured:
-        first, second = results["dynamo"], results["ts"]
-        counts = " | ".join(str(len(each[next(iter(PHONES))]["kernels"])) for each in (first, second))
-        cells = " | ".join(f"{each:+.2f}".replace("-0.00", "+0.00") for each in apart(first, second).values())
+        first, second = results["dynamo"], results.get("ts")
+        counts = " | ".join(str(len(each[next(iter(PHONES))]["kernels"])) if each else "" for each in (first, second))
+        differences = apart(first, second).values() if second else []
+        cells = " | ".join(f"{each:+.2f}".replace("-0.00", "+0.00") for each in differences) or " | " * (
+            len(PHONES) - 1
+        )
         yield f"| {network} | {source} | {counts} | {cells} | {REAL.get((source, network), '')} |\n"
 
 
