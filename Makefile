@@ -88,7 +88,7 @@ doors: build ## the same networks through every door (Keras, torch; 20 minutes, 
 	@$(SETUP) venv .venv-doors tools/requirements/doors.txt
 	@python3 tools/doors.py --program $(PROGRAM) --python .venv-doors/bin/python --write docs/doors.md $(DOORS_OPTIONS)
 
-hybrids: build ## LeViT, MobileViT, Swin and others on the phones (timm, transformers; 40 minutes); writes docs/hybrids.md
+hybrids: build ## LeViT, MobileViT, Swin and others on the phones (timm, transformers; 20 minutes, 2 GB); writes docs/hybrids.md
 	@$(SETUP) venv .venv-hybrids tools/requirements/hybrids.txt
 	@python3 tools/hybrids/hybrids.py --program $(PROGRAM) --python .venv-hybrids/bin/python \
 	  --write docs/hybrids.md $(HYBRIDS_OPTIONS)

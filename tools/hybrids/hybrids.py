@@ -56,9 +56,10 @@ REAL = {("transformers", "mobilevitv2"): "dynamo=False fails at Col2Im"}
 HEAD = """# Networks with attention on the phones
 
 Written by `make hybrids`; do not edit. Networks of timm {timm} and transformers {transformers} with random weights, as
-torch's exporter (`dynamo=True`) writes them, batch 1, predicted by the predictors of four phones, which were trained on
-blocks of such networks and never on a whole one; and by that of the Cortex-A76, which never saw attention. Nobody has
-measured these networks on these phones: the intervals are the predictors' own, and hold where the coverage is high.
+torch's exporter (`dynamo=True`) writes them, batch 1, predicted for four phones, whose predictors were trained on blocks of
+such networks and never on a whole one, and for the Cortex-A76, whose predictor never saw attention. Nobody has measured
+these networks on these phones. An interval is as wide as blocks of so much work need it, wider where kernels are outside of
+what was measured; what only a whole network does (to caches, to the phone's temperature) is not in it.
 
 *GMACs*: multiply-adds; within {work_tolerance} % of what torch itself counts. *Kernels*: how many run on a phone. The other
 columns have milliseconds, the 90 % interval, and the coverage: the share of the latency that comes from kernels inside of
