@@ -14,7 +14,7 @@ SETUP := tools/setup.sh
 PROGRAM := $(BUILD)/nn-meter
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test bench accuracy python wheel train fuzz lint format docs doors torchvision examples install clean
+.PHONY: help run build test bench accuracy python wheel train fuzz lint format docs doors hybrids torchvision examples install clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -87,6 +87,11 @@ docs: build ## rewrite the generated regions of README.md and docs/
 doors: build ## the same networks through every door (Keras, torch; 20 minutes, 4 GB); writes docs/doors.md
 	@$(SETUP) venv .venv-doors tools/requirements/doors.txt
 	@python3 tools/doors.py --program $(PROGRAM) --python .venv-doors/bin/python --write docs/doors.md $(DOORS_OPTIONS)
+
+hybrids: build ## LeViT, MobileViT, Swin and others on the phones (timm, transformers; 20 minutes, 2 GB); writes docs/hybrids.md
+	@$(SETUP) venv .venv-hybrids tools/requirements/hybrids.txt
+	@python3 tools/hybrids/hybrids.py --program $(PROGRAM) --python .venv-hybrids/bin/python \
+	  --write docs/hybrids.md $(HYBRIDS_OPTIONS)
 
 torchvision: build ## export torchvision's networks anew (torch; an hour, 8 GB); writes src/torchvision, docs/torchvision.md
 	@$(SETUP) packages build python

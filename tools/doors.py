@@ -53,7 +53,7 @@ REASONS = {
         "work that is repeated",
         "Not in the table, but in `tests/python/test_doors.py`, which compares more networks of torch: the exporter "
         "`dynamo=False` computes the mask of a transformer's attention anew in each layer, `dynamo=True` once. That is up to "
-        "2.2 % in a tiny BERT, 1.6 % in MiniLM. What a file computes twice counts twice: the networks of NAS-Bench-201 in "
+        "1.5 % in a tiny BERT and in MiniLM. What a file computes twice counts twice: the networks of NAS-Bench-201 in "
         "the benchmark have such operators, and were measured with them.",
     ),
     "concat": (

@@ -1,4 +1,5 @@
-"""torchvision beside any torch: `import_torchvision()`. Used by tools/doors_networks.py and tools/torchvision/."""
+"""torchvision beside any torch: `import_torchvision()`. Used by tools/doors_networks.py, tools/hybrids/ and
+tools/torchvision/."""
 
 _KEPT = []  # what is declared is gone with the object that declared it
 

@@ -246,38 +246,52 @@ static bool read_cut(const nnm_kernel_search *d, nnm_node_id n, cut *out) {
   return out->start >= 0;
 }
 
-/* Whether all readers of a root are slices (or take an index each) that follow each other without gap or overlap, in the
- * order they are read. */
-static bool is_partition(const nnm_kernel_search *d, nnm_tensor_id root) {
+/* Whether all readers of a root are slices, or take an index each, along one axis of one view of it. */
+static bool are_all_cuts(const nnm_kernel_search *d, nnm_tensor_id root) {
   uint32_t first = d->reader_start[root], end = d->reader_start[root + 1];
-  int64_t reached = 0;
-  int32_t axis = -1;
-  nnm_tensor_id source = -1;
+  cut piece, piece_of_first = {0};
   for (uint32_t i = first; i < end; i++) {
-    cut piece;
-    const nnm_node *node = &d->graph->nodes[d->readers[i]];
+    const nnm_node *node = &d->graph->nodes[d->readers[i]], *node_of_first = &d->graph->nodes[d->readers[first]];
     nnm_unit_id unit = d->unit_of[d->readers[i]];
     if (unit < 0 || d->units[unit].role != NNM_ROLE_SPLIT) return false; /* part of a block */
-    if (!read_cut(d, d->readers[i], &piece) || piece.start != reached ||
-        node->block != d->graph->nodes[d->readers[first]].block)
-      return false;
-    if (i > first && (piece.axis != axis || node->inputs[0] != source)) return false;
-    axis = piece.axis;
-    source = node->inputs[0];
-    reached += piece.length;
+    if (!read_cut(d, d->readers[i], &piece) || node->block != node_of_first->block) return false;
+    if (i == first) piece_of_first = piece;
+    if (piece.axis != piece_of_first.axis || node->inputs[0] != node_of_first->inputs[0]) return false;
   }
-  return source >= 0 && reached == d->shapes->tensors[source].dims[axis];
+  return true;
+}
+
+/* Whether the slices of a root make up all of it without gap or overlap, in whatever order they are read; *beginning is
+ * the one at its beginning. A roll, say, reads the end first. */
+static bool is_partition(const nnm_kernel_search *d, nnm_tensor_id root, nnm_node_id *beginning) {
+  enum { MOST_STEPS_EACH = 64 }; /* looked at to find the next piece, on average */
+  uint32_t first = d->reader_start[root], count = d->reader_start[root + 1] - first, at = 0, found = 0, missed = 0;
+  if (!are_all_cuts(d, root)) return false;
+  int64_t reached = 0;
+  cut piece = {0};
+  for (uint64_t steps = (uint64_t)count * MOST_STEPS_EACH; found < count && missed < count && steps; steps--) {
+    nnm_node_id reader = d->readers[first + at];
+    at = at + 1 == count ? 0 : at + 1;
+    missed++;
+    if (!read_cut(d, reader, &piece) || piece.start != reached || piece.length < 1) continue;
+    if (!found++) *beginning = reader;
+    reached += piece.length;
+    missed = 0;
+  }
+  nnm_tensor_id source = d->graph->nodes[d->readers[first]].inputs[0];
+  return found == count && reached == d->shapes->tensors[source].dims[piece.axis];
 }
 
 void nnm_group_slices(nnm_kernel_search *d) {
   for (nnm_tensor_id t = 0; t < d->graph->tensor_count; t++) {
     uint32_t first = d->reader_start[t], end = d->reader_start[t + 1];
-    if (end - first < 2 || !is_partition(d, t)) continue;
+    nnm_node_id beginning;
+    if (end - first < 2 || !is_partition(d, t, &beginning)) continue;
     nnm_unit_id id = d->unit_of[d->readers[first]];
     nnm_unit split = d->units[id];
     for (uint32_t i = first + 1; i < end; i++) id = nnm_join_units(d, id, d->unit_of[d->readers[i]]);
     d->units[id].role = NNM_ROLE_SPLIT;
-    d->units[id].core = split.core;
+    d->units[id].core = beginning;
     d->units[id].position = split.position; /* the first part may be used before the last slice stands in the file */
     d->units[id].input = t;
     d->units[id].output = d->units[id].shown_output = -1;

@@ -146,6 +146,122 @@ static void test_layouts_of_nodes(void **state) {
   release();
 }
 
+static void expect_geometry(size_t kernel, int64_t height, int64_t width, int64_t channels) {
+  nnm_geometry geometry;
+  nnm_kernel_geometry(graph, shapes, &kernels->items[kernel], &geometry);
+  assert_int_equal(geometry.batch, 1);
+  assert_int_equal(geometry.output_height, height);
+  assert_int_equal(geometry.output_width, width);
+  assert_int_equal(geometry.output_channels, channels);
+}
+
+/* Heads are no channels: what a query, a key or a value holds is last, as it is in a TFLite file. In front of the first
+ * reshape and behind the last there are images. */
+static void test_heads(void **state) {
+  (void)state;
+  input();
+  conv("x", "a", "48x16x1x1", 1);
+  make_node(&maker, "Relu", "a", "b0");
+  make_node(&maker, "HardSwish", "b0", "b");
+  make_ints(&maker, "as-heads", "1 4 12 64");
+  make_node(&maker, "Reshape", "b as-heads", "c");
+  with_ints(&maker, "perm", "0 1 3 2");
+  make_node(&maker, "Transpose", "c", "d");
+  with_int(&maker, "axis", 3);
+  make_node(&maker, "Split", "d", "q k v");
+  with_ints(&maker, "perm", "0 1 3 2");
+  make_node(&maker, "Transpose", "k", "t");
+  make_node(&maker, "MatMul", "q t", "s");
+  make_node(&maker, "Softmax", "s", "p");
+  make_node(&maker, "MatMul", "p v", "r");
+  with_ints(&maker, "perm", "0 1 3 2");
+  make_node(&maker, "Transpose", "r", "u");
+  make_ints(&maker, "as-image", "1 16 8 8");
+  make_node(&maker, "Reshape", "u as-image", "y");
+  make_node(&maker, "HardSwish", "y", "z");
+  output("z");
+  expect_layouts("conv-relu, hswish, transpose, split, attention, transpose, hswish");
+  expect_geometry(1, 8, 8, 48);
+  expect_geometry(2, 4, 64, 12);
+  expect_geometry(3, 4, 64, 4);
+  expect_geometry(5, 4, 4, 64); /* 4 heads, 4 rows of 64 queries each */
+  expect_geometry(6, 8, 8, 16);
+  release();
+}
+
+/* Windows of an image that has its channels last, put in a row; and rows of a product that was reshaped on the way. A
+ * shuffle of channels looks alike, but its channels stay where a convolution wants them. */
+static void test_rows_moved(void **state) {
+  (void)state;
+  make_input(&maker, "x", "1x64x16");
+  make_ints(&maker, "as-windows", "1 2 4 2 4 16");
+  make_node(&maker, "Reshape", "x as-windows", "a");
+  with_ints(&maker, "perm", "0 1 3 2 4 5");
+  make_node(&maker, "Transpose", "a", "b");
+  make_ints(&maker, "as-stack", "4 16 16");
+  make_node(&maker, "Reshape", "b as-stack", "c");
+  make_node(&maker, "HardSwish", "c", "d");
+  make_node(&maker, "MatMul", "c d", "e");
+  make_ints(&maker, "as-heads", "1 4 16 16");
+  make_node(&maker, "Reshape", "e as-heads", "f");
+  with_ints(&maker, "perm", "0 2 1 3");
+  make_node(&maker, "Transpose", "f", "g");
+  output("g");
+  expect_layouts("transpose, hswish, matmul, transpose");
+  expect_geometry(0, 16, 4, 16); /* rows of all axes but the last two */
+  expect_geometry(3, 16, 4, 16);
+  release();
+  setup(state);
+  input();
+  conv3("x", "a");
+  make_ints(&maker, "as-groups", "1 2 8 8 8");
+  make_node(&maker, "Reshape", "a as-groups", "b");
+  with_ints(&maker, "perm", "0 2 1 3 4");
+  make_node(&maker, "Transpose", "b", "c");
+  make_ints(&maker, "as-image", "1 16 8 8");
+  make_node(&maker, "Reshape", "c as-image", "d");
+  conv3("d", "e");
+  output("e");
+  expect_layouts("conv, channelshuffle, conv");
+  expect_geometry(1, 8, 8, 16);
+  release();
+}
+
+/* Dense layers and layer normalisation have their channels last without any transposition around, but a mean over the
+ * image may have brought them there. */
+static void test_dense_layers(void **state) {
+  (void)state;
+  make_input(&maker, "x", "1x64x16");
+  make_ints(&maker, "as-image", "1 8 8 16");
+  make_node(&maker, "Reshape", "x as-image", "a");
+  make_node(&maker, "HardSwish", "a", "b");
+  make_weight(&maker, "gamma", "16");
+  make_node(&maker, "LayerNormalization", "b gamma", "c");
+  make_weight(&maker, "w", "16x32");
+  make_node(&maker, "MatMul", "c w", "d");
+  make_node(&maker, "HardSwish", "d", "e");
+  with_ints(&maker, "axes", "1 2");
+  make_node(&maker, "ReduceMean", "e", "f");
+  output("f");
+  expect_layouts("hswish, layernorm, fc, hswish, global-avgpool");
+  expect_geometry(0, 8, 8, 16);
+  expect_geometry(1, 8, 8, 16);
+  expect_geometry(3, 8, 8, 32);
+  release();
+  setup(state);
+  input();
+  make_node(&maker, "HardSwish", "x", "a");
+  with_ints(&maker, "axes", "2 3");
+  with_int(&maker, "keepdims", 0);
+  make_node(&maker, "ReduceMean", "a", "b");
+  make_weight(&maker, "w", "16x32");
+  make_node(&maker, "MatMul", "b w", "c");
+  output("c");
+  expect_layouts("hswish, global-avgpool, fc");
+  expect_geometry(0, 8, 8, 16);
+  release();
+}
+
 /* ----------------------------------------------------------------- padding */
 
 /* A Pad and a convolution of stride 2 without padding, channels last. */
@@ -293,6 +409,9 @@ int main(void) {
       cmocka_unit_test_setup(test_open_islands, setup),
       cmocka_unit_test_setup(test_neighbours, setup),
       cmocka_unit_test_setup(test_layouts_of_nodes, setup),
+      cmocka_unit_test_setup(test_heads, setup),
+      cmocka_unit_test_setup(test_rows_moved, setup),
+      cmocka_unit_test_setup(test_dense_layers, setup),
       cmocka_unit_test_setup(test_padding_of_the_layer, setup),
       cmocka_unit_test_setup(test_padding_of_its_own, setup),
       cmocka_unit_test_setup(test_scale_in_front, setup),

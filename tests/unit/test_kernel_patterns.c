@@ -502,16 +502,50 @@ static void test_slices(void **state) {
   }
 }
 
+/* A roll reads the end in front of the beginning; whichever is written first, it is one split, and the same one. */
+static void test_roll(void **state) {
+  (void)state;
+  nnm_graph_builder_free(maker.builder);
+  for (int way = 0; way < 4; way++) {
+    make_start(&maker, 13);
+    input();
+    make_ints(&maker, "axis", "1");
+    if (way == 0) slice("beginning", "0", "3");
+    slice("end", "-6", "9223372036854775807");
+    if (way == 2) slice("middle", "3", "10");
+    if (way == 3) slice("middle", "4", "10"); /* a gap */
+    if (way < 2) slice("middle", "3", "10");
+    if (way) slice("beginning", "0", "3");
+    with_int(&maker, "axis", 1);
+    make_node(&maker, "Concat", "end middle beginning", "y");
+    output("y");
+    detect_with(cpu);
+    expect_names(way == 3 ? "split, split, split, concat" : "split, concat");
+    if (way < 3) assert_int_equal(kernels->items[0].output_elements, 1024);
+    if (way < 3) assert_string_equal(graph->nodes[kernels->items[0].core].name, "beginning");
+    release();
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(test_hard_swish, setup),        cmocka_unit_test_setup(test_other_activations, setup),
-      cmocka_unit_test_setup(test_open_pattern, setup),      cmocka_unit_test_setup(test_norms, setup),
-      cmocka_unit_test_setup(test_squeeze_excite, setup),    cmocka_unit_test_setup(test_channel_shuffle, setup),
-      cmocka_unit_test_setup(test_global_pooling, setup),    cmocka_unit_test_setup(test_slices, setup),
-      cmocka_unit_test_setup(test_norm_spellings, setup),    cmocka_unit_test_setup(test_group_norm, setup),
-      cmocka_unit_test_setup(test_indices, setup),           cmocka_unit_test_setup(test_batch_norm_by_formula, setup),
-      cmocka_unit_test_setup(test_l2_norm_spellings, setup), cmocka_unit_test_setup(test_norm_as_batch_norm, setup),
-      cmocka_unit_test_setup(test_norm_of_groups, setup),    cmocka_unit_test_setup(test_blocks_denied, setup),
+      cmocka_unit_test_setup(test_hard_swish, setup),
+      cmocka_unit_test_setup(test_other_activations, setup),
+      cmocka_unit_test_setup(test_open_pattern, setup),
+      cmocka_unit_test_setup(test_norms, setup),
+      cmocka_unit_test_setup(test_squeeze_excite, setup),
+      cmocka_unit_test_setup(test_channel_shuffle, setup),
+      cmocka_unit_test_setup(test_global_pooling, setup),
+      cmocka_unit_test_setup(test_slices, setup),
+      cmocka_unit_test_setup(test_roll, setup),
+      cmocka_unit_test_setup(test_norm_spellings, setup),
+      cmocka_unit_test_setup(test_group_norm, setup),
+      cmocka_unit_test_setup(test_indices, setup),
+      cmocka_unit_test_setup(test_batch_norm_by_formula, setup),
+      cmocka_unit_test_setup(test_l2_norm_spellings, setup),
+      cmocka_unit_test_setup(test_norm_as_batch_norm, setup),
+      cmocka_unit_test_setup(test_norm_of_groups, setup),
+      cmocka_unit_test_setup(test_blocks_denied, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
