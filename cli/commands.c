@@ -240,7 +240,8 @@ static const cli_option fit_options[] = {
          "measured latencies of single kernels: CSV with the columns model,kernel,latency_ms; kernel is one of its nodes"),
     TEXT("column", 0, column, "NAME", HINT_NONE, "name of the column with the milliseconds, when it is not latency_ms"),
     {.name = "from", .kind = OPTION_TEXT, .target = TARGET(from), .value = "PREDICTOR", .hint = HINT_PREDICTOR,
-     .help = "predictor to start from, name or file: that of the most similar device; 10 models are then enough"},
+     .help = "predictor to start from, name or file: that of the most similar device, or typical_phone, the mean of "
+             "four phones; 10 models are then enough"},
     TEXT("device", 0, device, "NAME", HINT_NONE, "name of the new predictor"),
     {.name = "version", .kind = OPTION_VERSION, .target = TARGET(import_version), .value = "VERSION",
      .help = "its version, 1.0 when not given"},
