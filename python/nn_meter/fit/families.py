@@ -1,9 +1,12 @@
-"""Varied convolutional networks of the usual families, as benchmark graphs: {"id", "family", "ops"}.
+"""Varied networks of the usual families, as benchmark graphs: {"id", "family", "ops"}. Most are convolutional; HYBRIDS are of
+convolutions and attention.
 
 Every operator is a list [kind, [numbers of the operators it reads], parameters ...], batch 1, channels last:
   input [height, width, channels] | conv channels, window, stride, padding | dwconv window, stride, padding | bn | relu | relu6
   maxpool, avgpool window, stride, padding | mean | reshape [1, ...] | transpose [1, ...] | fc channels | add | mul
   add_const | mul_const | concat | split (two halves, whose readers take turns)
+and between tokens, [tokens, channels]:
+  dense channels | bmm [1, ...] | softmax | layernorm | hswish | split [1, ...] (one part, the last axis cut)
 Widths, windows and depths are drawn at random: generate(count, seed) gives the same graphs every time.
 """
 
@@ -88,6 +91,24 @@ class Graph:
     def fc(self, x, channels):
         return self._add("fc", [x], (channels,), channels)
 
+    # ---- operators between tokens: shapes (tokens, channels), (heads, tokens, channels of a head)
+
+    def dense(self, x, channels):
+        return self._add("dense", [x], (*self.shapes[x][:-1], channels), channels)
+
+    def exchange_heads(self, x):
+        """(a, b, c) to (b, a, c)"""
+        first, second, channels = self.shapes[x]
+        return self._add("transpose", [x], (second, first, channels), [1, second, first, channels])
+
+    def parts(self, x, sizes):
+        shapes = [(*self.shapes[x][:-1], size) for size in sizes]
+        return [self._add("split", [x], shape, [1, *shape]) for shape in shapes]
+
+    def product(self, x, y, columns):
+        shape = (*self.shapes[x][:-1], columns)
+        return self._add("bmm", [x, y], shape, [1, *shape])
+
     # ---- what families have in common
 
     def conv_relu(self, x, channels, window=1, stride=1, bn=True, relu="relu"):
@@ -128,6 +149,32 @@ class Graph:
         y = activate(y)
         y = self.plain("bn", self.conv(y, channels))
         return self.add(y, x) if stride == 1 and channels == inputs else y
+
+    def to_tokens(self, x):
+        rows, columns, channels = self.shapes[x]
+        return self.reshape(x, (rows * columns, channels))
+
+    def to_image(self, x):
+        """Of a square."""
+        tokens, channels = self.shapes[x]
+        return self.reshape(x, (round(tokens**0.5), round(tokens**0.5), channels))
+
+    def attention(self, x, heads, size, value):
+        """Multi-head attention with a bias to the scores; size, value: channels of a head."""
+        tokens, channels = self.shapes[x]
+        y = self.dense(self.plain("layernorm", x), heads * (2 * size + value))
+        y = self.exchange_heads(self.reshape(y, (tokens, heads, 2 * size + value)))
+        queries, keys, values = self.parts(y, (size, size, value))
+        scores = self.plain("mul_const", self.product(queries, keys, tokens))
+        scores = self.plain("softmax", self.plain("add_const", scores))
+        y = self.exchange_heads(self.product(scores, values, value))
+        y = self.plain("hswish", self.reshape(y, (tokens, heads * value)))
+        return self.add(self.dense(y, channels), x)
+
+    def feed_forward(self, x, expansion):
+        channels = self.channels(x)
+        y = self.plain("hswish", self.dense(self.plain("layernorm", x), channels * expansion))
+        return self.add(self.dense(y, channels), x)
 
 
 # ------------------------------------------------------------------------------------------------ families
@@ -329,6 +376,24 @@ def _cell(g, x, channels, operators):
     return nodes[3]
 
 
+def levit(g):
+    """Convolutions down to 14 or 28 pixels, then attention between tokens, with bottlenecks where the image shrinks."""
+    x = 0
+    for channels in g.choose((16, 32, 64, 128), (16, 32, 64)):
+        x = g.plain("hswish", g.plain("bn", g.conv(x, g.width(channels), 3, 2)))
+    expansion, value, scale = g.choose(2, 2, 3, 4), g.choose(16, 32, 64), g.choose(1.0, 1.5, 2.0)
+    for stage, depth in enumerate(g.choose((2, 3, 3), (1, 2, 2))):
+        width = g.width(128 * (1, 1.5, 2)[stage] * scale)
+        x = g.inverted(x, width, 3, 2 if stage else 1, g.choose(4, 6), "hswish", squeeze=4)
+        x = g.to_tokens(x)
+        for _ in range(depth):
+            x = g.attention(x, max(2, width // g.choose(16, 32, 64)), 16, value)
+            x = g.feed_forward(x, expansion)
+        x = g.to_image(x)
+    return g.head(x)
+
+
+HYBRIDS = {"levit": levit}
 FAMILIES = {
     family.__name__: family
     for family in (
@@ -350,14 +415,14 @@ FAMILIES = {
 
 
 def make(family, number, seed=0):
-    """The graph FAMILY_NUMBER."""
+    """The graph FAMILY_NUMBER, of FAMILIES or HYBRIDS."""
     g = Graph(f"{seed}:{family}:{number}", size=32 if family == "nasbench201" else 224)
-    FAMILIES[family](g)
+    (FAMILIES | HYBRIDS)[family](g)
     return {"id": f"{family}_{number}", "family": family, "ops": g.ops}
 
 
 def generate(count, seed=0, families=None):
-    """`count` graphs of the families (names; None: all) in turn."""
+    """`count` graphs of the families (names; None: FAMILIES, which every device runs) in turn."""
     families = list(families or FAMILIES)
     return [make(families[i % len(families)], i // len(families), seed) for i in range(count)]
 

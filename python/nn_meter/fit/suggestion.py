@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import Error
+from .. import Error, _core
 from . import families as generator
 from . import predictor_file
 from .choice import choose, gradient_vectors
@@ -47,12 +47,22 @@ class Suggestion:
     left_out: list = field(default_factory=list)  # one line for each candidate that was not considered
 
 
-def _candidates(models, seed, families, shapes, left_out):
+def _knows(predictor, kernel_type):
+    """Whether the predictor has learned from kernels of the type."""
+    loaded = predictor_file.read_predictor(predictor, list(_core.FEATURES), list(_core.KERNEL_TYPES))
+    return _core.KERNEL_TYPES.index(kernel_type) in loaded.ranges.measured
+
+
+def _candidates(models, predictor, seed, families, shapes, left_out):
+    """Networks with attention are made up for predictors that know it: there it differs between devices as the rest does."""
     if models is not None:
         return collect_models(models, shapes, left_out)
-    unknown = sorted(set(families or ()) - set(generator.FAMILIES))
+    known = generator.FAMILIES | generator.HYBRIDS
+    unknown = sorted(set(families or ()) - set(known))
     if unknown:
-        raise FitError(f"no family '{unknown[0]}'; there are: {', '.join(generator.FAMILIES)}")
+        raise FitError(f"no family '{unknown[0]}'; there are: {', '.join(known)}")
+    if families is None:
+        families = known if _knows(predictor, "attention") else generator.FAMILIES
     graphs = generator.generate(POOL, seed, families)
     return [ModelSource(g["id"], generator.as_line(g), "benchmark", g["family"]) for g in graphs]
 
@@ -151,7 +161,8 @@ def suggest(
     """The `count` models whose measurement on a new device teaches the predictor most; a Suggestion.
 
     from_predictor: name or path of the predictor to calibrate: that of the most similar device, or "typical_phone".
-    models: candidates as for fit(); None: networks of the usual families (or of the `families` named), made up at random.
+    models: candidates as for fit(); None: networks of the usual families (or of the `families` named), made up at random; with
+        attention too, where the predictor knows it.
     output: folder to write, with the models as ONNX (random weights where they were made up), an empty latency.csv to fill
         in, and a README that says how to go on. It must not exist yet, or be empty.
     size_limit_mb: larger files are not suggested.
@@ -165,7 +176,7 @@ def suggest(
     predictor = open_start(from_predictor)
     shapes = {"batch_size": batch_size, "input_shapes": input_shapes}
     no_models = []
-    sources = _candidates(models, seed, families, shapes, no_models)
+    sources = _candidates(models, predictor, seed, families, shapes, no_models)
     if len(sources) > MOST_CANDIDATES:
         sources = [sources[i] for i in np.linspace(0, len(sources) - 1, MOST_CANDIDATES).astype(int)]
     builder, sources, sizes, faults = _read(sources, predictor.rules, report)

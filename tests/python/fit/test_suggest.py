@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import nn_meter
@@ -19,7 +20,7 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 # ------------------------------------------------------------------ families
 
 
-@pytest.mark.parametrize("family", families.FAMILIES)
+@pytest.mark.parametrize("family", families.FAMILIES | families.HYBRIDS)
 def test_every_family_makes_models_that_differ(family):
     predictor, seen = nn_meter.Predictor(START), set()
     for number in range(6):
@@ -43,6 +44,28 @@ def test_a_graph_as_onnx_is_the_same_model(family):
     as_graph = predictor.predict(nn_meter.Model(families.as_line(graph), name="graph"))
     assert as_onnx.latency_ms == pytest.approx(as_graph.latency_ms, rel=1e-9)
     assert [kernel[1] for kernel in as_onnx.kernels] == [kernel[1] for kernel in as_graph.kernels]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_network_with_attention_as_onnx_has_but_more_transpositions(number):
+    """Images are channels first there, so what becomes tokens is transposed in memory."""
+    graph = families.make("levit", number)
+    data = onnx_bytes(graph)
+    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    predictor = nn_meter.Predictor("pixel6cpu_tflite")
+    as_onnx = predictor.predict(nn_meter.Model(data, name="onnx"))
+    as_graph = predictor.predict(nn_meter.Model(families.as_line(graph), name="graph"))
+    kinds = [sorted(kernel[1] for kernel in found.kernels) for found in (as_onnx, as_graph)]
+    more = Counter(kinds[0])
+    more.subtract(kinds[1])
+    assert {kind for kind, count in more.items() if count} == {"transpose"} and more["transpose"] <= 6
+    assert as_graph.latency_ms < as_onnx.latency_ms < 1.06 * as_graph.latency_ms
+
+
+def test_attention_is_suggested_to_those_who_know_it():
+    for start, expected in (("typical_phone", True), ("pixel6cpu_tflite", True), (START, False)):
+        found = suggest(10, start)
+        assert any(name.startswith("levit") for name in found.models) == expected, start
 
 
 def test_onnx_computes_what_the_graph_says():
