@@ -198,8 +198,8 @@ def rule_table(evidence):
     text = (
         "What each rule is worth (`tools/train/choose_rules.py`): the mean error, in percent of the logarithm, on the family "
         "whose kernels the rule changes most, left out of a short training. Rules about pairs that no measured model "
-        "has are as the early official rules say. In brackets what `choose_rules.py --confirm` says of long "
-        "trainings on all models.\n\n"
+        "has are as the early official rules say. In brackets what decided where "
+        "these errors alone did not: long trainings on all models (`choose_rules.py --confirm`), other phones.\n\n"
         "| rule | obeyed | family | error when obeyed | error when not |\n|---|---|---|---:|---:|\n"
     )
     for row in evidence:
