@@ -46,7 +46,7 @@ bench: build python ## side by side with nn-meter 2.0; writes docs/bench.md
 	$(VENV)/bin/python bench/bench.py --program $(PROGRAM) --bench-program $(BUILD)/bench/bench_predict \
 	  --python .venv-fit/bin/python $$reference --write docs/bench.md $(BENCH_OPTIONS)
 
-accuracy: build python ## error on models, families and devices never seen (an hour; ACCURACY_OPTIONS=--quick: two minutes)
+accuracy: build python ## error on models, families and devices never seen (an hour and a half; ACCURACY_OPTIONS=--quick: two minutes)
 	@.venv-fit/bin/python tools/accuracy/protocol.py --shared $(NNM_SHARED) --build $(BUILD) $(ACCURACY_OPTIONS)
 	@case "$(ACCURACY_OPTIONS)" in *--quick*) ;; *) \
 	  .venv-fit/bin/python tools/accuracy/baselines.py --shared $(NNM_SHARED) ;; esac

@@ -238,7 +238,8 @@ def test_what_progress_raises_ends_a_download(home, tmp_path, url):
 
 
 INTERRUPTED = """
-import sys, threading, nn_meter
+import signal, sys, nn_meter
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
 print("ready", flush=True)
 try:
     nn_meter.fetch("phone", url=sys.argv[1] + "/slow/phone.zip")
