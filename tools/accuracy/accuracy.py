@@ -90,11 +90,11 @@ WHY = """
 - **resnet and vgg on the CPU**: networks of seconds each scatter to one side, by 10 to 15 %, and nothing in the graph tells
   which; other settings and the mean of four trainings change nothing. It looks like the measurement (heat, clock rates).
 - **Blocks of a family never seen**: dense layers on tokens with layer normalisation are in transffn and transattn alone, attention
-  is in transattn alone, and what they cost has to be guessed from 1x1 convolutions and pooling. Again it is a common factor:
-  ten blocks take it away.
-- **Pixel 4, blocks**: one in ten of the transds blocks was measured 6 to 20 % slower than its neighbours in size, for a dozen
-  measurements in a row and then not, whatever the channels; the two expansions of one block, measured one after the other, are
-  slow together, and none of the other phones shows it ("Measurements that drift" above). It is the phone's clock rate or another
+  is in transattn alone, and what they cost has to be guessed from 1x1 convolutions and pooling. Again it is mostly a common
+  factor: ten blocks take most of it away.
+- **Pixel 4, blocks**: many were measured 6 to 20 % slower than their neighbours in size, for a dozen measurements in a row and then
+  not, whatever the channels; the two expansions of one block, measured one after the other, are slow together ("Measurements
+  that drift" above). Only Pixel 1 has something of the kind, and much less. It looks like the phone's clock rate or another
   program, not the network. A predictor that followed it would be wrong about every network of those sizes, so ours lies in between.
 - **nasbench201**: on the Myriad, networks of the very same kernels in another order differ by up to 40 %; a few graphs stand for
   two measurements that differ by a third on all devices.

@@ -54,6 +54,7 @@ POOL = 1500  # models that --suggest may choose from
 LEFT_OUT_EPOCHS = {"bench": 6, "phones": 15}
 TRUNK_EPOCHS = {("phones",): 40, ("bench", "phones"): 8}
 TYPICAL_EPOCHS = 20
+SLOW = 0.06  # logarithm of measured by predicted
 LEAST_JUDGED = 5  # models of a family, for its share to say anything
 CARRIED = 0.95  # share of all latency that the kernels carry whose spread is told
 COVERED = 0.9
@@ -285,7 +286,7 @@ def moved(source, target, options):
 
 def drift(bench):
     """Whether neighbours in the order of the data set, which is that of their measuring, are off alike: {"neighbours":
-    correlation of their residuals, "within_5", "within_10": shares of the judged when each is corrected by the median
+    correlation of their residuals, "slow": percent of all that were measured more than SLOW above the prediction, "within_5", "within_10": shares of the judged when each is corrected by the median
     residual of the nearest two models before and after it that were learned from, and are of its family}."""
     table = bench.table
     rows, _, constant = table.estimate(bench.shipped())
@@ -299,7 +300,8 @@ def drift(bench):
         at = np.searchsorted(learned, model)
         near = [other for other in learned[max(0, at - 2) : at + 2] if bench.families[other] == bench.families[model]]
         corrected[model] *= np.exp(np.median(residuals[near])) if near else 1
-    return {"neighbours": float(correlation), **figures(corrected[judged], bench.latencies[judged])}
+    slow = 100 * float((residuals > SLOW).mean())
+    return {"neighbours": float(correlation), "slow": slow, **figures(corrected[judged], bench.latencies[judged])}
 
 
 def trained_together(benches, epochs):

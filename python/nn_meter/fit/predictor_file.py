@@ -63,7 +63,7 @@ def network_section(network, evidence, interval=None):
     table, ranges = evidence.table, evidence.ranges
     interval = interval or Interval()
     features, types = len(table.features), len(table.types)
-    networks = [network_layers(net, evidence.ramps) for net in (network.shared, *network.own.values())]
+    networks = [network_layers(net, evidence.ramps) for net in network.networks()]
     index_of = {int(key): i + 1 for i, key in enumerate(network.own)}
     cost = torch.exp(network.log_cost.detach().double()).numpy()
 
